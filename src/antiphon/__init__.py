@@ -1,0 +1,1 @@
+"""A self-hosted server for the OpenAI and Azure OpenAI Responses API."""

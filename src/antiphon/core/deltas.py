@@ -1,0 +1,62 @@
+"""The only words between a model and the server: what a backend says while one turn is being spoken.
+
+A backend yields lists of deltas, one list for each read from its upstream. Within a turn:
+
+* ``Text``, ``Refused`` and ``Thought`` append to the item that is being written and open it where it is not open;
+  a delta of another sort closes it.
+* ``Call`` opens a call or appends to its arguments. ``key`` tells the calls of one turn apart; ``name`` comes with the
+  first fragment of a call and may be empty afterwards.
+* ``Finish`` comes once, last. A stream that ends without it was cut off, which is an error of the upstream.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from antiphon.protocol.content import Logprob
+from antiphon.protocol.response import Usage
+
+FinishReason = Literal["stop", "max_output_tokens", "content_filter"]
+
+
+class Text(Struct, frozen=True):
+    """A piece of the answer, with the log-probabilities of its tokens where they were asked for."""
+
+    text: str
+    logprobs: list[Logprob] = []
+
+
+class Refused(Struct, frozen=True):
+    """A piece of a refusal."""
+
+    text: str
+
+
+class Thought(Struct, frozen=True):
+    """A piece of the model's reasoning in plain text."""
+
+    text: str
+
+
+class Call(Struct, frozen=True):
+    """The start of a call, or a further fragment of its arguments (JSON text, any cut).
+
+    ``key`` is the upstream's own index or id of the call, unique within the turn. ``name`` is the function's name as the
+    turn declared it; it is complete in the first fragment, and ignored in the later ones.
+    """
+
+    key: str
+    name: str = ""
+    arguments: str = ""
+
+
+class Finish(Struct, frozen=True):
+    """The model has spoken: why it stopped and what it cost, as far as the upstream said."""
+
+    reason: FinishReason = "stop"
+    usage: Usage | None = None
+
+
+Delta = Text | Refused | Thought | Call | Finish

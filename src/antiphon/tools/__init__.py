@@ -1,0 +1,36 @@
+"""The second door: a hosted tool. It reports phases and returns an answer; it never makes an event."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
+
+from antiphon.protocol.items import OutputItem
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from antiphon.core.writing import CallKind, OpenCall
+
+    Report = Callable[[str], Awaitable[None]]
+
+
+class Answer(Struct, frozen=True):
+    """The two faces of an answer: the finished *item* that the client sees, and the *output* that the model reads.
+
+    A call that failed is an answer too: its item says ``failed`` and its output tells the model why.
+    """
+
+    item: OutputItem
+    output: str
+
+
+class Tool(Protocol):
+    """A tool that the server runs."""
+
+    kind: CallKind
+
+    async def call(self, call: OpenCall, report: Report) -> Answer:
+        """Run the call. ``report`` takes a phase's event name, such as ``response.web_search_call.searching``."""
+        ...
