@@ -8,6 +8,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from antiphon.protocol.items import Item, OutputItem
 from antiphon.protocol.parts import Tagged
+from antiphon.protocol.prompt import PromptConfig
 from antiphon.protocol.settings import Reasoning, TextConfig
 from antiphon.protocol.tools import Tool, ToolChoice
 
