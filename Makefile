@@ -1,0 +1,105 @@
+# The only interface to this repository. `make` alone says what there is.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+.NOTPARALLEL:
+
+VENV := .venv
+BIN := $(VENV)/bin
+DONE := $(VENV)/.done
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+WORKERS ?= 2
+ARGS ?=
+
+# A lock holds every package of its set with its hashes, so there is nothing left to resolve.
+install = $(PIP) install --no-deps --require-hashes --requirement $(1)
+
+.PHONY: help serve test check quick bench docs lock clean \
+	format-check lint types contracts coverage FORCE
+
+help: ## Say what there is.
+	@echo 'Antiphon: a self-hosted server for the Responses API. Needs Python 3.11 or newer, make and a C compiler.'
+	@echo
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
+		printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@echo
+	@echo 'Start here:  make serve                      then point an OpenAI client at http://127.0.0.1:8080/v1'
+	@echo '             make serve ARGS="--port 9000"   arguments go to "antiphon serve"'
+	@echo '             make check quick                before a commit (about a minute)'
+	@echo '             make test                       before a pull request: all that CI runs'
+
+serve: $(DONE)/package ## Set up, fetch the embedded model once, and serve.
+	@$(BIN)/antiphon models fetch
+	@exec $(BIN)/antiphon serve $(ARGS)
+
+test: check coverage docs ## All that CI runs: check, every test with coverage, the documentation.
+
+check: format-check lint types contracts ## Format, lint, types and import contracts.
+
+quick: $(DONE)/package $(DONE)/test ## Unit tests and laws, in less than half a minute.
+	$(BIN)/pytest -q -n $(WORKERS) -m 'not slow and not model and not clients' $(ARGS)
+
+bench: $(DONE)/package $(DONE)/test ## Measure: what an event, a request and a stream cost.
+	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(DONE)/package $(DONE)/docs ## Build the documentation into site/; a warning is an error.
+	$(BIN)/mkdocs build --strict --quiet
+
+lock: $(DONE)/lock ## Refresh the locks in requirements/ (the only target that looks for newer versions).
+	scripts/lock $(BIN)/uv
+
+clean: ## Remove what was made here: environment, caches, reports.
+	rm -rf $(VENV) site dist build .coverage .coverage.* .cache .hypothesis .import_linter_cache .mypy_cache \
+		.pytest_cache .ruff_cache
+	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- parts of check and test --------------------------------------------------------------------------------------
+
+format-check: $(DONE)/check
+	$(BIN)/ruff format --check --quiet
+
+lint: $(DONE)/check
+	$(BIN)/ruff check --quiet
+
+types: $(DONE)/package $(DONE)/test $(DONE)/check
+	$(BIN)/mypy --no-error-summary
+	$(BIN)/basedpyright --warnings
+
+contracts: $(DONE)/package $(DONE)/check
+	$(BIN)/lint-imports --no-timings
+
+# The floors of coverage stand in pyproject.toml, under [tool.antiphon.coverage].
+coverage: $(DONE)/package $(DONE)/test
+	rm -f .coverage .coverage.*
+	$(BIN)/pytest -q -n $(WORKERS) --cov --cov-report= $(ARGS)
+	$(BIN)/python scripts/coverage_floors.py
+
+# --- the environment: each step leaves a stamp, so that a second run costs nothing --------------------------------
+
+# Runs each time and touches its target only when it made the environment anew, which makes all other stamps old.
+$(DONE)/environment: FORCE
+	@scripts/environment $(VENV) $@
+
+FORCE:
+
+$(DONE)/runtime: requirements/runtime.txt $(DONE)/environment
+	@echo 'Installing what Antiphon needs to run (once).'
+	@$(call install,$<)
+	@touch $@
+
+$(DONE)/package: pyproject.toml $(DONE)/runtime
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DONE)/test: requirements/test.txt $(DONE)/runtime
+	@echo 'Installing what the tests need (once).'
+	@$(call install,$<)
+	@touch $@
+
+$(DONE)/check $(DONE)/docs $(DONE)/lock: $(DONE)/%: requirements/%.txt $(DONE)/environment
+	@echo 'Installing what "$*" needs (once).'
+	@$(call install,$<)
+	@touch $@
