@@ -1,7 +1,7 @@
 """A request for a response: every parameter of ``POST /responses`` with its limits.
 
-Nulls of the body's top level are dropped before it is read, so None and an empty list stand for "not said". String input
-and shorthand items are written out before, too. Keys that are not named here are ignored. Source: Responses API
+Nulls of the body's top level are dropped before it is read, so None and an empty list stand for "not said". String
+input and shorthand items are written out before, too. Keys that are not named here are ignored. Source: Responses API
 reference, sections 2 and 8.
 """
 

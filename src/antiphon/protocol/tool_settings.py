@@ -31,15 +31,15 @@ class CustomGrammar(Tagged, frozen=True, kw_only=True, tag="grammar"):
 class McpToolFilter(Struct, frozen=True, kw_only=True):
     """Some tools of an MCP server: those named, and those that only read (or do not)."""
 
-    tool_names: list[str] | UnsetType | None = UNSET
+    tool_names: list[str] | None | UnsetType = UNSET
     read_only: bool | None = None
 
 
 class McpApproval(Struct, frozen=True, kw_only=True):
     """Which tools of an MCP server a person must consent to."""
 
-    always: McpToolFilter | UnsetType | None = UNSET
-    never: McpToolFilter | UnsetType | None = UNSET
+    always: McpToolFilter | None | UnsetType = UNSET
+    never: McpToolFilter | None | UnsetType = UNSET
 
 
 class SearchFilter(Struct, frozen=True, kw_only=True):
@@ -70,7 +70,7 @@ class RankingOptions(Struct, frozen=True, kw_only=True):
 
     ranker: Literal["auto", "default-2024-11-15"] = "auto"
     score_threshold: Fraction = 0.0
-    hybrid_search: HybridSearch | UnsetType | None = UNSET
+    hybrid_search: HybridSearch | None | UnsetType = UNSET
 
 
 class UserLocation(Tagged, frozen=True, kw_only=True, tag="approximate"):
@@ -104,7 +104,7 @@ class NetworkAllowlist(Tagged, frozen=True, kw_only=True, tag="allowlist"):
     """Some domains only."""
 
     allowed_domains: list[str]
-    domain_secrets: list[DomainSecret] | UnsetType | None = UNSET
+    domain_secrets: list[DomainSecret] | None | UnsetType = UNSET
 
 
 NetworkPolicy = NetworkDisabled | NetworkAllowlist
@@ -113,16 +113,16 @@ NetworkPolicy = NetworkDisabled | NetworkAllowlist
 class CodeContainer(Tagged, frozen=True, kw_only=True, tag="auto"):
     """A container that the server makes for the code."""
 
-    file_ids: FileIds | UnsetType | None = UNSET
-    memory_limit: MemoryLimit | UnsetType | None = UNSET
-    network_policy: NetworkPolicy | UnsetType | None = UNSET
+    file_ids: FileIds | None | UnsetType = UNSET
+    memory_limit: MemoryLimit | None | UnsetType = UNSET
+    network_policy: NetworkPolicy | None | UnsetType = UNSET
 
 
 class SkillReference(Tagged, frozen=True, kw_only=True, tag="skill_reference"):
     """A skill that the server keeps."""
 
     skill_id: Annotated[str, Meta(min_length=1, max_length=64)]
-    version: str | UnsetType | None = UNSET
+    version: str | None | UnsetType = UNSET
 
 
 class SkillSource(Tagged, frozen=True, kw_only=True, tag="base64"):
@@ -151,16 +151,16 @@ class LocalSkill(Struct, frozen=True, kw_only=True):
 class ShellContainer(Tagged, frozen=True, kw_only=True, tag="container_auto"):
     """A container that the server makes for the shell."""
 
-    file_ids: FileIds | UnsetType | None = UNSET
-    memory_limit: MemoryLimit | UnsetType | None = UNSET
-    network_policy: NetworkPolicy | UnsetType | None = UNSET
-    skills: Annotated[list[SkillReference | InlineSkill], Meta(max_length=200)] | UnsetType | None = UNSET
+    file_ids: FileIds | None | UnsetType = UNSET
+    memory_limit: MemoryLimit | None | UnsetType = UNSET
+    network_policy: NetworkPolicy | None | UnsetType = UNSET
+    skills: Annotated[list[SkillReference | InlineSkill], Meta(max_length=200)] | None | UnsetType = UNSET
 
 
 class ShellLocal(Tagged, frozen=True, kw_only=True, tag="local"):
     """The client's machine."""
 
-    skills: Annotated[list[LocalSkill], Meta(max_length=200)] | UnsetType | None = UNSET
+    skills: Annotated[list[LocalSkill], Meta(max_length=200)] | None | UnsetType = UNSET
 
 
 class ShellContainerReference(Tagged, frozen=True, kw_only=True, tag="container_reference"):
@@ -172,18 +172,18 @@ class ShellContainerReference(Tagged, frozen=True, kw_only=True, tag="container_
 class ImageMask(Struct, frozen=True, kw_only=True):
     """Which part of an image may change: a data URL, or an uploaded file."""
 
-    image_url: str | UnsetType | None = UNSET
-    file_id: str | UnsetType | None = UNSET
+    image_url: str | None | UnsetType = UNSET
+    file_id: str | None | UnsetType = UNSET
 
 
 class SvgReasoning(Struct, frozen=True, kw_only=True):
     """How hard the author of a drawing thinks."""
 
-    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | UnsetType | None = UNSET
+    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None | UnsetType = UNSET
 
 
 class SvgAuthor(Struct, frozen=True, kw_only=True):
     """Who writes a drawing in SVG."""
 
-    model: str | UnsetType | None = UNSET
-    reasoning: SvgReasoning | UnsetType | None = UNSET
+    model: str | None | UnsetType = UNSET
+    reasoning: SvgReasoning | None | UnsetType = UNSET

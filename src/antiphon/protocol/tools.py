@@ -65,22 +65,22 @@ class FunctionTool(Typed, frozen=True, kw_only=True, tag="function", rename={"as
     name: Name
     description: str | None = None
     parameters: dict[str, Any] | None = None  # JSON Schema is open
-    strict: bool | UnsetType | None = UNSET
+    strict: bool | None | UnsetType = UNSET
     output_schema: dict[str, Any] | None = None  # JSON Schema is open
-    defer_loading: bool | UnsetType | None = UNSET
-    allowed_callers: Callers | UnsetType | None = UNSET
-    async_: bool | UnsetType | None = UNSET
+    defer_loading: bool | None | UnsetType = UNSET
+    allowed_callers: Callers | None | UnsetType = UNSET
+    async_: bool | None | UnsetType = UNSET
 
 
 class CustomTool(Typed, frozen=True, kw_only=True, tag="custom", rename={"async_": "async"}):
     """A tool of the client's that takes free text."""
 
     name: Name
-    description: str | UnsetType | None = UNSET
+    description: str | None | UnsetType = UNSET
     format: CustomText | CustomGrammar | None = None
-    defer_loading: bool | UnsetType | None = UNSET
-    allowed_callers: Callers | UnsetType | None = UNSET
-    async_: bool | UnsetType | None = UNSET
+    defer_loading: bool | None | UnsetType = UNSET
+    allowed_callers: Callers | None | UnsetType = UNSET
+    async_: bool | None | UnsetType = UNSET
 
 
 class NamespaceTool(Typed, frozen=True, kw_only=True, tag="namespace"):
@@ -106,16 +106,16 @@ class McpTool(Typed, frozen=True, kw_only=True, tag="mcp"):
     """
 
     server_label: Annotated[str, Meta(min_length=1)]
-    server_url: str | UnsetType | None = UNSET
-    connector_id: ConnectorId | UnsetType | None = UNSET
-    tunnel_id: TunnelId | UnsetType | None = UNSET
-    authorization: str | UnsetType | None = UNSET
+    server_url: str | None | UnsetType = UNSET
+    connector_id: ConnectorId | None | UnsetType = UNSET
+    tunnel_id: TunnelId | None | UnsetType = UNSET
+    authorization: str | None | UnsetType = UNSET
     headers: dict[str, str] | None = None
     allowed_tools: list[str] | McpToolFilter | None = None
     require_approval: Literal["always", "never"] | McpApproval | None = None
     server_description: str | None = None
-    defer_loading: bool | UnsetType | None = UNSET
-    allowed_callers: Callers | UnsetType | None = UNSET
+    defer_loading: bool | None | UnsetType = UNSET
+    allowed_callers: Callers | None | UnsetType = UNSET
 
 
 class FileSearchTool(Typed, frozen=True, kw_only=True, tag="file_search"):
@@ -133,9 +133,9 @@ class WebSearchTool(Typed, frozen=True, kw_only=True, tag="web_search"):
     filters: WebSearchFilters | None = None
     search_context_size: SearchContextSize | None = None
     user_location: UserLocation | None = None
-    external_web_access: bool | UnsetType | None = UNSET
-    search_content_types: SearchContentTypes | UnsetType | None = UNSET
-    return_token_budget: str | UnsetType | None = UNSET
+    external_web_access: bool | None | UnsetType = UNSET
+    search_content_types: SearchContentTypes | None | UnsetType = UNSET
+    return_token_budget: str | None | UnsetType = UNSET
 
 
 class WebSearchToolDated(WebSearchTool, frozen=True, kw_only=True, tag="web_search_2025_08_26"):
@@ -158,14 +158,14 @@ class CodeInterpreterTool(Typed, frozen=True, kw_only=True, tag="code_interprete
     """Runs Python, in a container by id or in a new one."""
 
     container: str | CodeContainer
-    allowed_callers: Callers | UnsetType | None = UNSET
+    allowed_callers: Callers | None | UnsetType = UNSET
 
 
 class ImageGenerationTool(Typed, frozen=True, kw_only=True, tag="image_generation"):
     """Makes and edits images. ``size`` is ``auto`` or ``WIDTHxHEIGHT`` in pixels."""
 
-    model: str | UnsetType | None = UNSET
-    action: Literal["generate", "edit", "auto"] | UnsetType | None = UNSET
+    model: str | None | UnsetType = UNSET
+    action: Literal["generate", "edit", "auto"] | None | UnsetType = UNSET
     n: int | None = None
     background: Literal["transparent", "opaque", "auto"] | None = None
     moderation: Literal["auto", "low"] | None = None
@@ -173,13 +173,13 @@ class ImageGenerationTool(Typed, frozen=True, kw_only=True, tag="image_generatio
     output_format: Literal["png", "webp", "jpeg", "gif", "svg"] | None = None
     quality: Literal["low", "medium", "high", "xhigh", "max", "auto"] | None = None
     size: Annotated[str, Meta(pattern=r"^(auto|[1-9]\d{0,4}x[1-9]\d{0,4})\Z")] | None = None
-    partial_images: Annotated[int, Meta(ge=0, le=3)] | UnsetType | None = UNSET
-    input_fidelity: Literal["high", "low"] | UnsetType | None = UNSET
-    input_image_mask: ImageMask | UnsetType | None = UNSET
-    complexity: Literal["low", "medium", "high"] | UnsetType | None = UNSET
-    frame_count: Annotated[int, Meta(ge=1)] | UnsetType | None = UNSET
-    frame_duration_ms: Annotated[int, Meta(ge=1)] | UnsetType | None = UNSET
-    svg: SvgAuthor | UnsetType | None = UNSET
+    partial_images: Annotated[int, Meta(ge=0, le=3)] | None | UnsetType = UNSET
+    input_fidelity: Literal["high", "low"] | None | UnsetType = UNSET
+    input_image_mask: ImageMask | None | UnsetType = UNSET
+    complexity: Literal["low", "medium", "high"] | None | UnsetType = UNSET
+    frame_count: Annotated[int, Meta(ge=1)] | None | UnsetType = UNSET
+    frame_duration_ms: Annotated[int, Meta(ge=1)] | None | UnsetType = UNSET
+    svg: SvgAuthor | None | UnsetType = UNSET
 
 
 class ComputerTool(Typed, frozen=True, kw_only=True, tag="computer"):
@@ -201,14 +201,14 @@ class LocalShellTool(Typed, frozen=True, kw_only=True, tag="local_shell"):
 class ShellTool(Typed, frozen=True, kw_only=True, tag="shell"):
     """A shell, the client's or one in a container."""
 
-    environment: ShellContainer | ShellLocal | ShellContainerReference | UnsetType | None = UNSET
-    allowed_callers: Callers | UnsetType | None = UNSET
+    environment: ShellContainer | ShellLocal | ShellContainerReference | None | UnsetType = UNSET
+    allowed_callers: Callers | None | UnsetType = UNSET
 
 
 class ApplyPatchTool(Typed, frozen=True, kw_only=True, tag="apply_patch"):
     """Changes to files that the client makes."""
 
-    allowed_callers: Callers | UnsetType | None = UNSET
+    allowed_callers: Callers | None | UnsetType = UNSET
 
 
 class ProgrammaticToolCallingTool(Typed, frozen=True, kw_only=True, tag="programmatic_tool_calling"):
@@ -253,7 +253,7 @@ class ToolChoiceMcp(Typed, frozen=True, kw_only=True, tag="mcp"):
     """The model must call a tool of this MCP server, or this one tool of it."""
 
     server_label: str
-    name: str | UnsetType | None = UNSET
+    name: str | None | UnsetType = UNSET
 
 
 class AllowedTool(Struct, frozen=True, kw_only=True):
