@@ -1,7 +1,7 @@
 """Which JSON Schemas can be followed strictly: every object closed, every property required.
 
-The words of a problem are the live service's where they were recorded. A schema is read as a tree and references are not
-followed, so the work grows with its size alone. Source: recorded errors ``invalid_function_parameters`` and
+The words of a problem are the live service's where they were recorded. A schema is read as a tree and references are
+not followed, so the work grows with its size alone. Source: recorded errors ``invalid_function_parameters`` and
 ``invalid_json_schema``.
 """
 

@@ -11,7 +11,7 @@ from antiphon.protocol.items import OutputItem
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from antiphon.core.writing import CallKind, OpenCall
+    from antiphon.core.calls import CallKind, OpenCall
 
     Report = Callable[[str], Awaitable[None]]
 

@@ -1,0 +1,159 @@
+"""Calls while they are written, and the kinds of call: a client's function and a hosted tool differ only here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from antiphon.core.place import EndStatus, Place
+from antiphon.protocol.events import FunctionArgumentsDone, ItemDelta, ItemPhase, PhaseType, StreamEvent
+from antiphon.protocol.items import FunctionCall, OutputItem
+from antiphon.protocol.parts import ItemStatus
+
+
+class OpenCall:
+    """A call: open while its arguments are written, and, if it is hosted, until its answer comes.
+
+    ``arguments`` is the JSON text as far as it is written; ``status`` tells how the writing ended.
+    """
+
+    def __init__(self, kind: CallKind, place: Place, *, key: str, name: str, call_id: str) -> None:
+        self.kind = kind
+        self.place = place
+        self.key = key
+        self.name = name
+        self.call_id = call_id
+        self.status: ItemStatus = "in_progress"
+        self._pieces: list[str] = []
+
+    @property
+    def id(self) -> str:
+        """The id of the call's item."""
+        return self.place.id
+
+    @property
+    def arguments(self) -> str:
+        """The arguments as far as they are written."""
+        return "".join(self._pieces)
+
+    def open(self) -> list[StreamEvent]:
+        """The call begins, without arguments."""
+        return [self.place.added(self.kind.item(self)), *self.kind.began(self)]
+
+    def write(self, arguments: str) -> list[StreamEvent]:
+        """Append to the arguments."""
+        self._pieces.append(arguments)
+        return self.kind.wrote(self, arguments)
+
+    def close(self, status: EndStatus) -> list[StreamEvent]:
+        """The arguments are whole, or cut short. A whole call without any has the empty object, as recorded."""
+        events = self.write("{}") if status == "completed" and not self._pieces else []
+        self.status = status
+        return [*events, *self.kind.wrote_all(self)]
+
+    def is_whole(self) -> bool:
+        """Whether the arguments are a whole JSON value, to which nothing can be added."""
+        try:
+            msgspec.json.decode(self.arguments)
+        except msgspec.DecodeError:
+            return False
+        return True
+
+
+class CallKind(Protocol):
+    """How a call shows itself. ``hosted``: the server answers it; else the client does, and the item ends when written."""
+
+    prefix: str
+    hosted: bool
+
+    def item(self, call: OpenCall) -> OutputItem:
+        """The item as far as the call is written."""
+        ...
+
+    def began(self, call: OpenCall) -> list[StreamEvent]:
+        """The events right after the item was added."""
+        ...
+
+    def wrote(self, call: OpenCall, arguments: str) -> list[StreamEvent]:
+        """The events of a fragment of the arguments."""
+        ...
+
+    def wrote_all(self, call: OpenCall) -> list[StreamEvent]:
+        """The events of the end of the arguments."""
+        ...
+
+
+class ClientFunction:
+    """A function that the client runs."""
+
+    prefix = "fc"
+    hosted = False
+
+    def item(self, call: OpenCall) -> OutputItem:
+        """A function call."""
+        return FunctionCall(
+            id=call.id, status=call.status, arguments=call.arguments, call_id=call.call_id, name=call.name
+        )
+
+    def began(self, call: OpenCall) -> list[StreamEvent]:
+        """Nothing but the item itself."""
+        return []
+
+    def wrote(self, call: OpenCall, arguments: str) -> list[StreamEvent]:
+        """A delta for each fragment."""
+        return [
+            ItemDelta(
+                type="response.function_call_arguments.delta",
+                delta=arguments,
+                item_id=call.id,
+                output_index=call.place.output_index,
+                sequence_number=call.place.number(),
+            )
+        ]
+
+    def wrote_all(self, call: OpenCall) -> list[StreamEvent]:
+        """The arguments whole."""
+        return [
+            FunctionArgumentsDone(
+                arguments=call.arguments,
+                item_id=call.id,
+                output_index=call.place.output_index,
+                sequence_number=call.place.number(),
+            )
+        ]
+
+
+class Silent:
+    """A hosted tool that does not show its arguments while they are written: searches, images, a computer."""
+
+    hosted = True
+
+    def __init__(self, prefix: str, blank: Callable[[OpenCall], OutputItem], began: PhaseType) -> None:
+        self.prefix = prefix
+        self._blank = blank
+        self._began: PhaseType = began
+
+    def item(self, call: OpenCall) -> OutputItem:
+        """The blank item: what came of the call is in its answer alone."""
+        return self._blank(call)
+
+    def began(self, call: OpenCall) -> list[StreamEvent]:
+        """The call is in progress."""
+        return [phase_event(call, self._began)]
+
+    def wrote(self, call: OpenCall, arguments: str) -> list[StreamEvent]:
+        """Nothing."""
+        return []
+
+    def wrote_all(self, call: OpenCall) -> list[StreamEvent]:
+        """Nothing."""
+        return []
+
+
+def phase_event(call: OpenCall, phase: PhaseType) -> StreamEvent:
+    """A hosted call goes on."""
+    return ItemPhase(
+        type=phase, item_id=call.id, output_index=call.place.output_index, sequence_number=call.place.number()
+    )

@@ -1,0 +1,106 @@
+"""The response as the sum of its events: what a stream says, read back, as far as it came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from antiphon.protocol.content import Logprob, OutputText, ReasoningText, RefusalPart, SummaryText
+from antiphon.protocol.events import (
+    ItemAdded,
+    ItemDelta,
+    ItemDone,
+    PartAdded,
+    ReasoningTextDelta,
+    RefusalDelta,
+    Snapshot,
+    StreamEvent,
+    SummaryPartAdded,
+    SummaryTextDelta,
+    TextDelta,
+)
+from antiphon.protocol.items import FunctionCall, Message, OutputItem, ReasoningItem
+from antiphon.protocol.response import Response
+
+Part = OutputText | RefusalPart | ReasoningText | SummaryText
+
+
+def fold(events: Iterable[StreamEvent]) -> Response | None:
+    """The response that these events, from the first on, add up to; None where there are none.
+
+    Before the terminal event the output holds the finished items and the open one, ``in_progress``, as far as it is
+    written.
+    """
+    response: Response | None = None
+    items: dict[int, PartialItem] = {}
+    for event in events:
+        match event:
+            case Snapshot():
+                response = event.response
+            case ItemAdded() | ItemDone():
+                items[event.output_index] = PartialItem(event.item)
+            case PartAdded() | SummaryPartAdded():
+                items[event.output_index].parts.append(PartialPart(event.part))
+            case TextDelta():
+                items[event.output_index].parts[-1].append(event.delta, event.logprobs)
+            case RefusalDelta() | ReasoningTextDelta() | SummaryTextDelta():
+                items[event.output_index].parts[-1].append(event.delta, [])
+            case ItemDelta():
+                items[event.output_index].carried.append(event.delta)
+            case _:  # the others repeat what these said, or tell progress that the response does not hold
+                pass
+    if response is None or response.status not in ("queued", "in_progress"):
+        return response
+    return replace(response, output=[items[index].item() for index in sorted(items)])
+
+
+class PartialPart:
+    """A part as far as it is written."""
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+        self._pieces: list[str] = []
+        self._logprobs: list[Logprob] = []
+
+    def append(self, text: str, logprobs: list[Logprob]) -> None:
+        """A piece more."""
+        self._pieces.append(text)
+        self._logprobs += logprobs
+
+    def part(self) -> Part:
+        """The part as far as it came."""
+        text = "".join(self._pieces)
+        match self._part:
+            case OutputText():
+                return OutputText(text=text, logprobs=self._logprobs)
+            case RefusalPart():
+                return RefusalPart(refusal=text)
+            case ReasoningText():
+                return ReasoningText(text=text)
+            case SummaryText():
+                return SummaryText(text=text)
+
+
+class PartialItem:
+    """An item as it was added or done, and what came after it was added."""
+
+    def __init__(self, item: OutputItem) -> None:
+        self._item = item
+        self.parts: list[PartialPart] = []
+        self.carried: list[str] = []
+
+    def item(self) -> OutputItem:
+        """The item as far as it came."""
+        parts = [part.part() for part in self.parts]
+        match self._item:
+            case Message() as message if parts:
+                return replace(message, content=parts)
+            case ReasoningItem() as thought if parts:
+                raw = [part for part in parts if isinstance(part, ReasoningText)]
+                summary = [part for part in parts if isinstance(part, SummaryText)]
+                return replace(thought, summary=summary, **({"content": raw} if raw else {}))
+            case FunctionCall() as call if self.carried:
+                return replace(call, arguments="".join(self.carried))
+            case item:
+                return item

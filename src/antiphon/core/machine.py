@@ -1,0 +1,326 @@
+"""The machine: deltas and answers in, events out. No I/O, no clock, no ids of its own.
+
+Its laws, each a property test in ``tests/core/test_laws.py``:
+
+1. Sequence numbers are 0, 1, 2 ... without gaps.
+2. The response is the fold of its events.
+3. Every item is added once, in index order, and done once.
+4. Deltas add up to their ``done``.
+5. There is exactly one terminal event, the last.
+6. Cutting the text of a model finer changes no response.
+7. The model writes one item at a time.
+8. What was said is what is kept.
+9. The reason to finish is the status.
+
+And: an illegal step is refused with `IllegalStep` and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from msgspec.structs import replace
+
+from antiphon.core.calls import CallKind, ClientFunction, OpenCall, phase_event
+from antiphon.core.deltas import Call, Delta, Finish, FinishReason, Refused, Text, Thought
+from antiphon.core.place import Counter, EndStatus, Place
+from antiphon.core.writing import Finished, WritingMessage, WritingThought
+from antiphon.protocol.events import PhaseType, Snapshot, SnapshotType, StreamEvent
+from antiphon.protocol.items import OutputItem
+from antiphon.protocol.response import IncompleteDetails, InputTokens, OutputTokens, Response, ResponseError, Usage
+
+Phase = Literal["new", "idle", "speaking", "ended"]
+NewId = Callable[[str], str]
+
+FUNCTION = ClientFunction()
+
+
+class IllegalStep(Exception):
+    """The machine was asked for a step that its state does not allow."""
+
+
+class Machine:
+    """One response on its way: ``start``, then turns of ``feed``, then one of ``complete``, ``fail`` and ``cancel``.
+
+    ``kinds`` names the hosted tools; a call of any other name is the client's. ``allowed`` names the only functions that
+    may be called (None: all); a call of another is not said. ``raw_thoughts`` shows reasoning as it is, not as a summary.
+    """
+
+    def __init__(
+        self,
+        response: Response,
+        *,
+        new_id: NewId,
+        kinds: Mapping[str, CallKind] | None = None,
+        allowed: frozenset[str] | None = None,
+        raw_thoughts: bool = False,
+    ) -> None:
+        self.response = response
+        self._new_id = new_id
+        self._kinds = kinds or {}
+        self._allowed = allowed
+        self._raw_thoughts = raw_thoughts
+        self._number = Counter()
+        self._phase: Phase = "new"
+        self._next_index = 0
+        self._done: dict[int, OutputItem] = {}
+        self._usage: Usage | None = None
+        self._reason: FinishReason = "stop"
+        self._message: WritingMessage | None = None
+        self._thought: WritingThought | None = None
+        self._call: OpenCall | None = None
+        self._later: list[Delta] = []
+        self._calls: dict[str, OpenCall] = {}
+        self._first_index = 0
+
+    # Steps
+
+    def start(self) -> list[StreamEvent]:
+        """The response begins."""
+        self._expect("new")
+        self._phase = "idle"
+        self.response = replace(self.response, status="in_progress")
+        return [self._snapshot("response.created"), self._snapshot("response.in_progress")]
+
+    def next_turn(self) -> None:
+        """The model is about to be asked, for the first time or with the answers of the last turn."""
+        self._expect("idle")
+        self._expect_answers()
+        self._phase = "speaking"
+        self._calls = {}
+        self._first_index = self._next_index
+
+    def feed(self, deltas: list[Delta]) -> list[StreamEvent]:
+        """What the model says. `Finish` ends the turn and stands last."""
+        self._expect("speaking")
+        if len(deltas) == 1:
+            return self._feed(deltas[0])
+        if any(type(delta) is Finish for delta in deltas[:-1]):
+            raise IllegalStep("nothing can be said after the turn is finished")
+        return [event for delta in deltas for event in self._feed(delta)]
+
+    @property
+    def calls(self) -> list[OpenCall]:
+        """The calls of this turn that wait for an answer or were made for the client; those cut short are left out."""
+        return [call for call in self._calls.values() if call.status == "completed"]
+
+    def phase(self, call: OpenCall, phase: PhaseType) -> list[StreamEvent]:
+        """A hosted call goes on."""
+        self._expect_waiting(call)
+        return [phase_event(call, phase)]
+
+    def answer(self, call: OpenCall, item: OutputItem) -> list[StreamEvent]:
+        """A hosted call is answered; ``item`` is what the client sees of it and has the call's id."""
+        self._expect_waiting(call)
+        if item.id != call.id:
+            raise IllegalStep(f"the answer to {call.id} is an item with another id")
+        return self._end_call(call, item)
+
+    def complete(self, now: int) -> list[StreamEvent]:
+        """The conversation of model and tools is over; the last reason to finish is the status. ``now``: unix seconds."""
+        self._expect("idle")
+        self._expect_answers()
+        if self._reason == "stop":
+            ended = replace(self.response, status="completed", completed_at=now)
+            return self._end(ended, "response.completed")
+        ended = replace(self.response, status="incomplete", incomplete_details=IncompleteDetails(reason=self._reason))
+        return self._end(ended, "response.incomplete")
+
+    def fail(self, error: ResponseError) -> list[StreamEvent]:
+        """The run failed. What was said is kept."""
+        events = self._cut_short()
+        return events + self._end(replace(self.response, status="failed", error=error), "response.failed")
+
+    def cancel(self) -> list[StreamEvent]:
+        """The run was cancelled. What was said is kept. The wire has no event of its own for it."""
+        events = self._cut_short()
+        return events + self._end(replace(self.response, status="cancelled"), "response.failed")
+
+    @property
+    def finished(self) -> list[OutputItem]:
+        """The finished items, in order."""
+        return [self._done[index] for index in sorted(self._done)]
+
+    # What the model says
+
+    def _feed(self, delta: Delta) -> list[StreamEvent]:
+        if type(delta) is Text and self._message is not None:
+            return self._message.write(delta.text, delta.logprobs) if delta.text else []
+        if self._call is not None and not self._goes_on(self._call, delta):
+            self._later.append(delta)
+            return []
+        match delta:
+            case Text() | Refused() | Thought():
+                return self._prose(delta) if delta.text else []
+            case Call():
+                return self._said_call(delta)
+            case Finish():
+                return self._finish(delta)
+
+    def _goes_on(self, call: OpenCall, delta: Delta) -> bool:
+        """Whether a delta can be heard now: the model writes one item at a time, and a call in the middle is not left."""
+        match delta:
+            case Call(key=key) if key == call.key:
+                return True
+            case Finish():
+                return True
+            case _:
+                return not self._later and call.is_whole()
+
+    def _prose(self, delta: Text | Refused | Thought) -> list[StreamEvent]:
+        match delta:
+            case Thought(text):
+                if self._thought is not None:
+                    return self._thought.write(text)
+                events = self._close_item("completed")
+                thought = self._thought = WritingThought(self._place("rs"), raw=self._raw_thoughts)
+                return [*events, *thought.open(), *thought.write(text)]
+            case Text(text, logprobs):
+                events, message = self._writing_message()
+                return [*events, *message.write(text, logprobs)]
+            case Refused(text):
+                events, message = self._writing_message()
+                return [*events, *message.refuse(text)]
+
+    def _writing_message(self) -> tuple[list[StreamEvent], WritingMessage]:
+        if self._message is not None:
+            return [], self._message
+        events = self._close_item("completed")
+        message = self._message = WritingMessage(self._place("msg"))
+        return [*events, *message.open()], message
+
+    def _said_call(self, delta: Call) -> list[StreamEvent]:
+        known = self._calls.get(delta.key)
+        if known is not None:
+            return self._more_arguments(known, delta.arguments)
+        if not self._may_call(delta.name):
+            return []
+        events = self._close_item("completed")
+        kind = self._kinds.get(delta.name, FUNCTION)
+        place = self._place(kind.prefix)
+        call = OpenCall(kind, place, key=delta.key, name=delta.name, call_id=self._new_id("call"))
+        self._call = self._calls[delta.key] = call
+        return [*events, *call.open(), *self._more_arguments(call, delta.arguments)]
+
+    def _may_call(self, name: str) -> bool:
+        if self._calls and not self.response.parallel_tool_calls:
+            return False
+        return self._allowed is None or name in self._allowed
+
+    def _more_arguments(self, call: OpenCall, arguments: str) -> list[StreamEvent]:
+        if not arguments or call is not self._call:  # a closed call was whole: white space is all that can follow
+            return []
+        events = call.write(arguments)
+        if self._later and call.is_whole():
+            events += self._close_item("completed")
+            events += self._hear_later()
+        return events
+
+    def _hear_later(self) -> list[StreamEvent]:
+        later, self._later = self._later, []
+        return [event for delta in later for event in self._feed(delta)]
+
+    def _finish(self, finish: Finish) -> list[StreamEvent]:
+        status: EndStatus = "completed" if finish.reason == "stop" else "incomplete"
+        events: list[StreamEvent] = []
+        while self._later:
+            whole = status == "completed" or (self._call is not None and self._call.is_whole())
+            events += self._close_item("completed" if whole else "incomplete")
+            events += self._hear_later()
+        if self._next_index == self._first_index:  # a turn in which nothing is said still has its message
+            events += self._writing_message()[0]
+        events += self._close_item(status)
+        self._reason = finish.reason
+        self._usage = _sum(self._usage, finish.usage)
+        self._phase = "idle"
+        return events
+
+    # Items
+
+    def _place(self, prefix: str) -> Place:
+        index = self._next_index
+        self._next_index = index + 1
+        return Place(self._new_id(prefix), index, self._number)
+
+    def _close_item(self, status: EndStatus) -> list[StreamEvent]:
+        """End whatever is being written."""
+        if self._call is not None:
+            call, self._call = self._call, None
+            events = call.close(status)
+            waits = call.kind.hosted and status == "completed"
+            return events if waits else events + self._end_call(call, call.kind.item(call))
+        writing = self._message or self._thought
+        if writing is None:
+            return []
+        self._message = self._thought = None
+        ended: Finished = writing.close(status)
+        self._done[ended.output_index] = ended.item
+        return ended.events
+
+    def _end_call(self, call: OpenCall, item: OutputItem) -> list[StreamEvent]:
+        self._done[call.place.output_index] = item
+        return [call.place.done(item)]
+
+    # The end
+
+    def _cut_short(self) -> list[StreamEvent]:
+        if self._phase in ("new", "ended"):
+            raise IllegalStep(f"a response that is {self._phase} cannot be ended")
+        events: list[StreamEvent] = []
+        while self._later:
+            events += self._close_item("incomplete")
+            events += self._hear_later()
+        events += self._close_item("incomplete")
+        for call in self._unanswered():
+            call.status = "incomplete"
+            events += self._end_call(call, call.kind.item(call))
+        return events
+
+    def _end(self, ended: Response, type_: SnapshotType) -> list[StreamEvent]:
+        self._phase = "ended"
+        usage = self._usage or (NO_USAGE if ended.status in ("completed", "incomplete") else None)
+        self.response = replace(ended, output=self.finished, usage=usage, service_tier="default")
+        return [self._snapshot(type_)]
+
+    def _snapshot(self, type_: SnapshotType) -> StreamEvent:
+        return Snapshot(type=type_, response=self.response, sequence_number=self._number())
+
+    # What is legal
+
+    def _expect(self, phase: Phase) -> None:
+        if self._phase != phase:
+            raise IllegalStep(f"the machine is {self._phase}, not {phase}")
+
+    def _unanswered(self) -> list[OpenCall]:
+        return [call for call in self.calls if call.place.output_index not in self._done]
+
+    def _expect_answers(self) -> None:
+        if self._unanswered():
+            raise IllegalStep("a hosted call still waits for its answer")
+
+    def _expect_waiting(self, call: OpenCall) -> None:
+        if self._phase == "ended" or call not in self._unanswered():
+            raise IllegalStep(f"{call.id} does not wait for an answer")
+
+
+NO_USAGE = Usage(input_tokens=0, output_tokens=0, total_tokens=0)
+
+
+def _sum(one: Usage | None, other: Usage | None) -> Usage | None:
+    """Both turns together; what no upstream counted stays unknown."""
+    if one is None or other is None:
+        return one or other
+    return Usage(
+        input_tokens=one.input_tokens + other.input_tokens,
+        input_tokens_details=InputTokens(
+            cached_tokens=one.input_tokens_details.cached_tokens + other.input_tokens_details.cached_tokens,
+            cache_write_tokens=one.input_tokens_details.cache_write_tokens
+            + other.input_tokens_details.cache_write_tokens,
+        ),
+        output_tokens=one.output_tokens + other.output_tokens,
+        output_tokens_details=OutputTokens(
+            reasoning_tokens=one.output_tokens_details.reasoning_tokens + other.output_tokens_details.reasoning_tokens
+        ),
+        total_tokens=one.total_tokens + other.total_tokens,
+    )

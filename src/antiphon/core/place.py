@@ -1,0 +1,40 @@
+"""Where an item stands in its response, and the one counter that numbers every event."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from antiphon.protocol.events import ItemAdded, ItemDone, StreamEvent
+from antiphon.protocol.items import OutputItem
+
+EndStatus = Literal["completed", "incomplete"]
+
+
+class Counter:
+    """The one source of sequence numbers: 0, 1, 2 ... without gaps."""
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def __call__(self) -> int:
+        """Take the next number."""
+        number = self._next
+        self._next = number + 1
+        return number
+
+
+class Place:
+    """Where an item stands: its id and its output index, with the counter that numbers its events."""
+
+    def __init__(self, id: str, output_index: int, number: Counter) -> None:
+        self.id = id
+        self.output_index = output_index
+        self.number = number
+
+    def added(self, item: OutputItem) -> StreamEvent:
+        """The item begins."""
+        return ItemAdded(item=item, output_index=self.output_index, sequence_number=self.number())
+
+    def done(self, item: OutputItem) -> StreamEvent:
+        """The item is finished."""
+        return ItemDone(item=item, output_index=self.output_index, sequence_number=self.number())

@@ -1,0 +1,127 @@
+"""Prose while it is written: an open item owns its events, and no object means that no item is open.
+
+An item goes one way: ``open`` once, ``write`` any number of times, ``close`` once. Each step gives its events.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from antiphon.core.place import EndStatus, Place
+from antiphon.core.prose import REASONING, REFUSAL, SUMMARY, TEXT, Closed, ProseKind, Written
+from antiphon.protocol.content import Logprob, OutputText, ReasoningText, RefusalPart, SummaryText
+from antiphon.protocol.events import StreamEvent
+from antiphon.protocol.items import Message, OutputItem, ReasoningItem
+
+
+class Finished(Struct, frozen=True):
+    """A finished item and the events of its end, the last of which holds it whole."""
+
+    output_index: int
+    item: OutputItem
+    events: list[StreamEvent]
+
+
+class OpenPart:
+    """A part of prose while it is written."""
+
+    def __init__(self, kind: ProseKind, place: Place, index: int) -> None:
+        self.kind = kind
+        self._place = place
+        self._index = index
+        self._pieces: list[str] = []
+        self._logprobs: list[Logprob] = []
+
+    def open(self) -> StreamEvent:
+        """The part begins, empty."""
+        return self.kind.opened(self._place, self._index)
+
+    def write(self, text: str, logprobs: list[Logprob]) -> StreamEvent:
+        """Append a piece."""
+        self._pieces.append(text)
+        if logprobs:
+            self._logprobs += logprobs
+        return self.kind.wrote(self._place, self._index, text=text, logprobs=logprobs)
+
+    def close(self, status: EndStatus) -> Closed:
+        """The part is finished, or cut short."""
+        written = Written("".join(self._pieces), self._logprobs)
+        return self.kind.closed(self._place, self._index, written=written, status=status)
+
+
+class WritingMessage:
+    """A message while it is written: parts of text and of refusal, at most one of them open."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._parts: list[OutputText | RefusalPart] = []
+        self._open: OpenPart | None = None
+
+    def open(self) -> list[StreamEvent]:
+        """The message begins, empty."""
+        return [self._place.added(Message(id=self._place.id, status="in_progress", role="assistant", content=[]))]
+
+    def write(self, text: str, logprobs: list[Logprob]) -> list[StreamEvent]:
+        """Append text."""
+        return self._write(TEXT, text, logprobs)
+
+    def refuse(self, text: str) -> list[StreamEvent]:
+        """Append refusal."""
+        return self._write(REFUSAL, text, [])
+
+    def close(self, status: EndStatus) -> Finished:
+        """The message is finished, or cut short. One that holds nothing gets an empty part, as recorded."""
+        events: list[StreamEvent] = []
+        if self._open is None:
+            self._open = OpenPart(TEXT, self._place, 0)
+            events.append(self._open.open())
+        events += self._close_part(status)
+        item = Message(id=self._place.id, status=status, role="assistant", content=[*self._parts])
+        return Finished(self._place.output_index, item, [*events, self._place.done(item)])
+
+    def _write(self, kind: ProseKind, text: str, logprobs: list[Logprob]) -> list[StreamEvent]:
+        part = self._open
+        if part is not None and part.kind is kind:
+            return [part.write(text, logprobs)]
+        events = self._close_part("completed")
+        part = self._open = OpenPart(kind, self._place, len(self._parts))
+        return [*events, part.open(), part.write(text, logprobs)]
+
+    def _close_part(self, status: EndStatus) -> list[StreamEvent]:
+        if self._open is None:
+            return []
+        closed, self._open = self._open.close(status), None
+        match closed.part:
+            case OutputText() | RefusalPart() as part:
+                self._parts.append(part)
+            case ReasoningText() | SummaryText():  # a message never opens one
+                raise AssertionError
+        return closed.events
+
+
+class WritingThought:
+    """A reasoning item while it is written: one part, of raw text or of summary."""
+
+    def __init__(self, place: Place, *, raw: bool) -> None:
+        self._place = place
+        self._part = OpenPart(REASONING if raw else SUMMARY, place, 0)
+
+    def open(self) -> list[StreamEvent]:
+        """The item and its part begin, empty."""
+        return [self._place.added(ReasoningItem(id=self._place.id, summary=[])), self._part.open()]
+
+    def write(self, text: str) -> list[StreamEvent]:
+        """Append a thought."""
+        return [self._part.write(text, [])]
+
+    def close(self, status: EndStatus) -> Finished:
+        """The thought is finished, or cut short."""
+        closed = self._part.close(status)
+        match closed.part:
+            case ReasoningText() as part:
+                item = ReasoningItem(id=self._place.id, summary=[], content=[part])
+            case SummaryText() as part:
+                item = ReasoningItem(id=self._place.id, summary=[part])
+            case OutputText() | RefusalPart():  # a thought never opens one
+                raise AssertionError
+        return Finished(self._place.output_index, item, [*closed.events, self._place.done(item)])
