@@ -100,18 +100,30 @@ class ToolSearchOutput(Identified, frozen=True, kw_only=True, tag="tool_search_o
     tools: list[Tool]
 
 
+class ImageRefusal(Struct, frozen=True, kw_only=True):
+    """What moderation found, and whether in the prompt or in the image."""
+
+    categories: list[str]
+    moderation_stage: Literal["input", "output", "unknown"]
+
+
 class ImageFault(Struct, frozen=True, kw_only=True):
     """Why an image could not be made."""
 
-    code: str
+    type: str
+    code: str | None = None
     message: str
+    param: str | None = None
+    moderation_details: ImageRefusal | UnsetType = UNSET
 
 
 class SvgUsage(Struct, frozen=True, kw_only=True):
-    """What a drawing in SVG cost, in tokens."""
+    """What a drawing in SVG cost, in tokens, and which model wrote it."""
 
+    model: str
     input_tokens: int = 0
     output_tokens: int = 0
+    reasoning_tokens: int = 0
     total_tokens: int = 0
 
 

@@ -86,11 +86,19 @@ class ToolUsage(Struct, frozen=True, kw_only=True):
     web_search: WebSearchUsage = WebSearchUsage()
 
 
+class MisalignmentSteer(Struct, frozen=True, kw_only=True):
+    """What may be said to the model to set it right."""
+
+    message: str
+
+
 class Misalignment(Struct, frozen=True, kw_only=True):
     """Why a policy stopped a response."""
 
-    category: str
-    policy: str | UnsetType = UNSET
+    detailed_explanation: str | UnsetType = UNSET
+    error_type: str | UnsetType = UNSET
+    review_target: str | UnsetType = UNSET
+    steer: MisalignmentSteer | UnsetType = UNSET
 
 
 class ResponseError(Struct, frozen=True, kw_only=True):
