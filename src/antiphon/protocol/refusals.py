@@ -1,0 +1,193 @@
+"""Refusals that come of what the server keeps and of what other servers answer, in the live service's words.
+
+Source: Responses API reference, sections 1.6 and 6; where the words were recorded they are kept to the letter.
+"""
+
+from __future__ import annotations
+
+from antiphon.protocol.errors import ApiError, ErrorObject, azure_error, invalid_request, shown
+
+# What is looked up
+
+
+def model_not_found(name: str) -> ApiError:
+    """No deployment has this name. Under ``/openai`` it is a 404 with Azure's words."""
+    return ApiError(
+        400,
+        ErrorObject(
+            message=f"The requested model '{shown(name)}' does not exist.", param="model", code="model_not_found"
+        ),
+        azure=deployment_not_found(),
+    )
+
+
+def deployment_not_found() -> ApiError:
+    """No deployment has this name, in Azure's words."""
+    return azure_error(
+        404,
+        "DeploymentNotFound",
+        "The API deployment for this resource does not exist. If you created the deployment within the last 5 minutes, "
+        "please wait a moment and try again.",
+    )
+
+
+def _absent(message: str, *, param: str | None = None) -> ApiError:
+    return ApiError(404, ErrorObject(message=message, param=param))
+
+
+def response_not_found(id: str) -> ApiError:
+    """The response in the path is unknown, deleted, never kept or somebody else's."""
+    return _absent(f"Response with id '{shown(id)}' not found.")
+
+
+def previous_response_not_found(id: str) -> ApiError:
+    """The response to go on from is unknown, deleted, never kept or somebody else's."""
+    return invalid_request(
+        f"Previous response with id '{shown(id)}' not found.",
+        param="previous_response_id",
+        code="previous_response_not_found",
+    )
+
+
+def conversation_not_found(id: str) -> ApiError:
+    """The conversation is unknown, deleted or somebody else's."""
+    return _absent(f"Conversation with id '{shown(id)}' not found.")
+
+
+def conversation_item_not_found(id: str) -> ApiError:
+    """The conversation holds no such item."""
+    return _absent(f"Item with id '{shown(id)}' not found in conversation.")
+
+
+def conversation_locked() -> ApiError:
+    """Another response is being written into the conversation."""
+    return invalid_request(
+        "Another process is currently operating on this conversation. Please retry in a few seconds.",
+        param="conversation",
+        code="conversation_locked",
+    )
+
+
+def item_not_found(id: str) -> ApiError:
+    """An item of the input that stands for one that the server should know is not known."""
+    return _absent(
+        f"Item with id '{shown(id)}' not found. Items are not persisted when `store` is set to false. "
+        "Try again with `store` set to true, or remove this item from your input.",
+        param="input",
+    )
+
+
+def file_not_found(id: str) -> ApiError:
+    """The file is unknown, expired, deleted or somebody else's."""
+    return _absent(f"No such File object: {shown(id)}", param="id")
+
+
+# What the input holds, taken together
+
+
+def no_output_for_call(call_id: str, *, kind: str = "function") -> ApiError:
+    """A call waits for its output; ``kind`` names the tool in words, such as ``custom tool``."""
+    return invalid_request(f"No tool output found for {kind} call {shown(call_id)}.", param="input")
+
+
+def no_call_for_output(call_id: str, *, kind: str = "function") -> ApiError:
+    """An output answers a call that nobody made."""
+    return invalid_request(f"No tool call found for {kind} call output with call_id {shown(call_id)}.", param="input")
+
+
+def no_following_item(id: str) -> ApiError:
+    """A reasoning item stands without what it led to."""
+    return invalid_request(
+        f"Item '{shown(id)}' of type 'reasoning' was provided without its required following item.", param="input"
+    )
+
+
+def no_reasoning_item(id: str, kind: str, *, reasoning: str) -> ApiError:
+    """An item of type ``kind`` stands without the reasoning that led to it."""
+    return invalid_request(
+        f"Item '{shown(id)}' of type '{kind}' was provided without its required 'reasoning' item: "
+        f"'{shown(reasoning)}'.",
+        param="input",
+    )
+
+
+def invalid_encrypted_content(id: str) -> ApiError:
+    """What was sealed for an item cannot be opened."""
+    return invalid_request(
+        f"The encrypted content for item {shown(id)} could not be verified. "
+        "Reason: Encrypted content could not be decrypted or parsed.",
+        param="input",
+        code="invalid_encrypted_content",
+    )
+
+
+def context_length_exceeded() -> ApiError:
+    """The transcript is longer than the model's window, and may not be cut."""
+    return invalid_request(
+        "Your input exceeds the context window of this model. Please adjust your input and try again.",
+        param="input",
+        code="context_length_exceeded",
+    )
+
+
+# What a response allows
+
+
+def not_cancellable_synchronous() -> ApiError:
+    """Only a background response can be cancelled."""
+    return invalid_request("Cannot cancel a synchronous response.")
+
+
+def not_streamable(lacking: str) -> ApiError:
+    """The events were not kept: the response was created without ``background`` or ``stream``, as ``lacking`` says."""
+    return invalid_request(
+        f"This response cannot be streamed because it was not created with {lacking}=true.", param="stream"
+    )
+
+
+# What a tool, a model or this server did
+
+
+def mcp_unreachable(label: str, *, status: int = 424, reason: str = "Failed Dependency") -> ApiError:
+    """The tools of an MCP server could not be listed; ``status`` is what it answered, 424 if nothing."""
+    return ApiError(
+        424,
+        ErrorObject(
+            message=f"Error retrieving tool list from MCP server: '{shown(label)}'. "
+            f"Http status code: {status} ({reason})",
+            type="external_connector_error",
+            param="tools",
+            code="http_error",
+        ),
+    )
+
+
+def tool_unavailable(kind: str, *, param: str) -> ApiError:
+    """A tool that cannot run here is demanded."""
+    return invalid_request(f"Tool '{shown(kind)}' is not available on this server.", param=param, code="invalid_value")
+
+
+def content_filtered() -> ApiError:
+    """A filter of the model's stopped the prompt."""
+    return ApiError(
+        400,
+        ErrorObject(
+            message="The response was filtered due to the prompt triggering Azure OpenAI's content management policy. "
+            "Please modify your prompt and retry.",
+            type=None,
+            param="prompt",
+            code="content_filter",
+        ),
+    )
+
+
+def moderation_blocked() -> ApiError:
+    """The policy that the request names stopped its input."""
+    return invalid_request("The input was blocked by the moderation policy.", code="moderation_blocked")
+
+
+def server_error(
+    message: str = "The server had an error while processing your request. Sorry about that!", *, status: int = 500
+) -> ApiError:
+    """This server, or one behind it (502, 503, 504), failed; the words hold nothing of the inside."""
+    return ApiError(status, ErrorObject(message=message, type="server_error", code="server_error"))
