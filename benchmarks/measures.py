@@ -1,0 +1,175 @@
+"""What is measured. Each measure gives samples by name, taken in rounds that go from one contender to the next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from statistics import median
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from benchmarks.chain import chain
+from benchmarks.driver import Heard, Load
+from benchmarks.stage import Running, Stage
+from benchmarks.upstream import EVERYTHING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.driver import Line
+
+Samples = dict[str, list[float]]
+
+ALL = ["floor", "antiphon", "litellm", "responses.js"]
+PYTHON = ["floor", "antiphon"]
+IDLE_STREAMS = 1_000
+OPENING = 50
+"""Idle streams are opened so many at a time."""
+FIRST_PAIRS = 40
+WARM = Load(requests=256, concurrency=16, tokens=4)
+
+
+class Measure(Struct, frozen=True):
+    """One thing that is measured: its name on the command line, what it says in the table, its unit, and the way."""
+
+    name: str
+    title: str
+    unit: str
+    run: Callable[[Stage, int], Awaitable[Samples]]
+
+
+async def interleaved(
+    stage: Stage, rounds: int, *, names: Sequence[str], sample: Callable[[str], Awaitable[float]]
+) -> Samples:
+    """Take one sample to warm up and then one in each round, of each contender; each round begins with another."""
+    names = stage.present(names)
+    samples: Samples = {name: [] for name in names}
+    for name in names:
+        await sample(name)
+    for turn in range(rounds if names else 0):
+        first = turn % len(names)
+        for name in [*names[first:], *names[:first]]:
+            samples[name].append(await sample(name))
+    return samples
+
+
+def portion(load: Load, share: float) -> Load:
+    """Give the part of a load that falls to a slow contender."""
+    requests = max(1, round(load.requests * share))
+    return msgspec.structs.replace(load, requests=requests, concurrency=min(load.concurrency, requests))
+
+
+async def cpu_microseconds(running: Running, load: Load) -> float:
+    """Put the load on a server and give the CPU time that its process tree used, in microseconds for each request."""
+    part = portion(load, running.contender.share)
+    before = running.server.cpu_seconds()
+    await running.caller.run(part)
+    return (running.server.cpu_seconds() - before) * 1e6 / part.requests
+
+
+def cpu(load: Load, names: Sequence[str], *, per: int) -> Callable[[Stage, int], Awaitable[Samples]]:
+    """Measure the CPU time of a load. ``per`` is how many of the counted things there are in a request."""
+
+    async def run(stage: Stage, rounds: int) -> Samples:
+        async def sample(name: str) -> float:
+            return await cpu_microseconds(stage[name], load) / per
+
+        return await interleaved(stage, rounds, names=names, sample=sample)
+
+    return run
+
+
+async def first_token(stage: Stage, rounds: int) -> Samples:
+    """Measure how much later the first token comes than from the upstream itself, one stream at a time, in ms."""
+    load = Load(requests=1, concurrency=1, tokens=2)
+
+    async def sample(name: str) -> float:
+        added: list[float] = []
+        for _ in range(max(4, round(FIRST_PAIRS * stage[name].contender.share))):
+            [direct] = await stage.direct.run(load)
+            [through] = await stage[name].caller.run(load)
+            added.append((through.first - direct.first) * 1e3)
+        return median(added)
+
+    return await interleaved(stage, rounds, names=ALL, sample=sample)
+
+
+async def start(stage: Stage, rounds: int) -> Samples:
+    """Measure the seconds from the start of a process to its first 200."""
+
+    async def sample(name: str) -> float:
+        async with stage.another(name) as running:
+            return running.seconds
+
+    return await interleaved(stage, min(rounds, 5), names=PYTHON, sample=sample)
+
+
+async def resident(stage: Stage, rounds: int) -> Samples:
+    """Measure the resident megabytes of a new server that has answered a few hundred requests."""
+
+    async def sample(name: str) -> float:
+        async with stage.another(name) as running:
+            await running.caller.run(WARM)
+            return running.server.memory().resident / 1e6
+
+    return await interleaved(stage, min(rounds, 3), names=PYTHON, sample=sample)
+
+
+async def idle(stage: Stage, rounds: int) -> Samples:
+    """Measure by how many kilobytes a new, warm server grows for each stream that is open and silent."""
+
+    async def sample(name: str) -> float:
+        async with stage.another(name) as running:
+            await running.caller.run(WARM)
+            before = running.server.memory().proportional
+            lines, answers = await open_streams(stage, running)
+            grown = running.server.memory().proportional - before
+            for line in lines:
+                line.abort()
+            for answer in answers:
+                answer.cancel()
+            stage.upstream.forget()
+            return grown / IDLE_STREAMS / 1e3
+
+    return await interleaved(stage, min(rounds, 3), names=PYTHON, sample=sample)
+
+
+async def open_streams(stage: Stage, running: Running) -> tuple[list[Line], list[asyncio.Future[Heard]]]:
+    """Open the idle streams, a few at a time, and return when each has given its first token."""
+    lines: list[Line] = []
+    answers: list[asyncio.Future[Heard]] = []
+    async with asyncio.timeout(60):
+        while len(lines) < IDLE_STREAMS:
+            opened = [await running.caller.line() for _ in range(OPENING)]
+            for line in opened:
+                speech = stage.upstream.prepare(tokens=2, held=True)
+                body = running.caller.body(speech, stream=True, store=True)
+                answers.append(line.ask(body, speech, stream=True))
+            lines += opened
+            for line in opened:
+                await line.spoke.wait()
+    return lines, answers
+
+
+EVENT = Load(requests=128, concurrency=32, tokens=128)
+UNSTORED_EVENT = msgspec.structs.replace(EVENT, store=False)
+BURST = Load(requests=32, concurrency=8, tokens=512, stride=16)
+SHORT = Load(requests=256, concurrency=16, tokens=1)
+BODY = Load(requests=256, concurrency=16, tokens=64, stride=EVERYTHING, stream=False)
+UNSTORED_BODY = msgspec.structs.replace(BODY, store=False)
+
+MEASURES = [
+    Measure("event", "CPU per streamed event, 32 streams in lockstep, stored", "us", cpu(EVENT, ALL, per=128)),
+    Measure("event-unstored", "the same, store: false", "us", cpu(UNSTORED_EVENT, PYTHON, per=128)),
+    Measure("burst", "CPU per streamed event, 16 chunks a segment, stored", "us", cpu(BURST, ALL, per=512)),
+    Measure("short", "CPU per streamed request of one token, stored", "us", cpu(SHORT, ALL, per=1)),
+    Measure("body", "CPU per request without a stream, 64 tokens, stored", "us", cpu(BODY, ALL, per=1)),
+    Measure("body-unstored", "the same, store: false", "us", cpu(UNSTORED_BODY, PYTHON, per=1)),
+    Measure("first", "first token later than from the upstream itself (wall)", "ms", first_token),
+    Measure("chain", "CPU per turn of a chain over HTTP, 4 tokens, stored", "us", chain),
+    Measure("start", "from the start of the process to the first 200 (wall)", "s", start),
+    Measure("resident", "resident, after 256 requests", "MB", resident),
+    Measure("idle", "growth for each idle open stream, 1,000 streams", "kB", idle),
+]

@@ -1,0 +1,104 @@
+"""The table: medians with their range, ratios of one round's samples, and whether the goals are met."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from benchmarks.measures import Measure, Samples
+
+Verdict = Literal["pass", "miss", "not measured"]
+
+
+class Goal(Struct, frozen=True, kw_only=True):
+    """A limit on a median, or on the median ratio of two contenders where ``over`` names the second."""
+
+    title: str
+    measure: str
+    of: str = "antiphon"
+    over: str = ""
+    at_most: float | None = None
+    at_least: float | None = None
+
+
+class Judged(Struct, frozen=True):
+    """A goal, the number that was measured for it, and the verdict. The number is None where it was not measured."""
+
+    goal: Goal
+    number: float | None
+    verdict: Verdict
+
+
+GOALS = [
+    Goal(title="an event costs at most twice the floor", measure="event", over="floor", at_most=2),
+    Goal(
+        title="an event costs LiteLLM at least 40 times as much",
+        measure="event",
+        of="litellm",
+        over="antiphon",
+        at_least=40,
+    ),
+    Goal(
+        title="an event costs responses.js 4 times as much",
+        measure="event",
+        of="responses.js",
+        over="antiphon",
+        at_least=4,
+    ),
+    Goal(title="a stored body costs under 600 us", measure="body", at_most=600),
+    Goal(title="the first token comes at most 1.5 ms later", measure="first", at_most=1.5),
+    Goal(title="ready in 1.5 s", measure="start", at_most=1.5),
+    Goal(title="resident under 80 MB", measure="resident", at_most=80),
+    Goal(title="an idle open stream under 40 kB", measure="idle", at_most=40),
+]
+
+
+def ratio(samples: Samples, of: str, over: str) -> float | None:
+    """Give the median of the rounds' ratios; None where one of the two was not measured."""
+    if not samples.get(of) or not samples.get(over):
+        return None
+    return median(mine / theirs for mine, theirs in zip(samples[of], samples[over], strict=True))
+
+
+def judge(goal: Goal, results: dict[str, Samples]) -> Judged:
+    """Hold the results against a goal."""
+    samples = results.get(goal.measure, {})
+    plain = median(samples[goal.of]) if samples.get(goal.of) else None
+    number = ratio(samples, goal.of, goal.over) if goal.over else plain
+    if number is None:
+        return Judged(goal, None, "not measured")
+    low = goal.at_least is not None and number < goal.at_least
+    high = goal.at_most is not None and number > goal.at_most
+    return Judged(goal, number, "miss" if low or high else "pass")
+
+
+def figure(number: float) -> str:
+    """Write a number with three or four digits that mean something."""
+    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"
+
+
+def rows(measure: Measure, samples: Samples) -> Iterator[str]:
+    """Write the rows of one measure. The last column is the ratio to its first row."""
+    yield f"{measure.title} ({measure.unit})"
+    for name, numbers in samples.items():
+        if numbers:
+            spread = f"({figure(min(numbers))} .. {figure(max(numbers))})"
+            against = ratio(samples, name, next(iter(samples)))
+            yield f"    {name:<24}{figure(median(numbers)):>10}  {spread:<26}{against or 0:>9.2f}x"
+
+
+def verdicts(judged: list[Judged]) -> Iterator[str]:
+    """Write a line for each goal."""
+    for one in judged:
+        limit = (
+            f">= {figure(one.goal.at_least)}"
+            if one.goal.at_least is not None
+            else f"<= {figure(one.goal.at_most or 0)}"
+        )
+        number = "-" if one.number is None else figure(one.number)
+        yield f"    {one.verdict.upper():<14}{one.goal.title:<56}{number:>9}   (goal {limit})"

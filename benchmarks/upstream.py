@@ -1,0 +1,181 @@
+"""A chat-completions upstream that says the next piece of a stream when the client has heard the one before.
+
+It lives in the process of the load driver, so that streams run in lockstep: every piece costs the server between them
+exactly one read and one write, whatever else the machine does, and nothing coalesces by luck.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import httptools
+import msgspec
+from msgspec import Struct
+
+MARK = re.compile(rb"speech-(\d+)\.")
+HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
+    b"transfer-encoding: chunked\r\n\r\n"
+)
+JSON_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
+CHUNK = (
+    b'data: {"id":"chatcmpl-4f1d9e0c7b6a4d52a8c3e1f0b9d8c7a6","object":"chat.completion.chunk","created":1760000000,'
+    b'"model":"bench","choices":[%b]%b}\n\n'
+)
+CHOICE = b'{"index":0,"delta":%b,"logprobs":null,"finish_reason":%b}'
+USAGE = b'{"prompt_tokens":16,"completion_tokens":%d,"total_tokens":%d}'
+BODY = (
+    b'{"id":"chatcmpl-4f1d9e0c7b6a4d52a8c3e1f0b9d8c7a6","object":"chat.completion","created":1760000000,"model":"bench",'
+    b'"choices":[{"index":0,"message":{"role":"assistant","content":"%b"},"logprobs":null,"finish_reason":"stop"}],'
+    b'"usage":%b}'
+)
+EVERYTHING = 1_000_000
+"""A stride that is longer than any speech: all of it is said at once."""
+
+
+class Asked(Struct, frozen=True):
+    """The part of a chat request that is read here."""
+
+    stream: bool = False
+
+
+def chunked(payload: bytes) -> bytes:
+    """Give one chunk of HTTP's chunked coding."""
+    return b"%x\r\n%b\r\n" % (len(payload), payload)
+
+
+def token(number: int) -> bytes:
+    """Give the text of a token, the size of a short English word."""
+    return b" tok%03d" % (number % 1000)
+
+
+def spoken(number: int) -> bytes:
+    """Give the upstream chunk that says one token."""
+    return chunked(CHUNK % (CHOICE % (b'{"content":"%b"}' % token(number), b"null"), b',"usage":null'))
+
+
+ROLE = chunked(CHUNK % (CHOICE % (b'{"role":"assistant","content":""}', b"null"), b',"usage":null'))
+STOP = chunked(CHUNK % (CHOICE % (b"{}", b'"stop"'), b',"usage":null'))
+SPOKEN = [spoken(number) for number in range(1000)]
+
+
+class Speech:
+    """What the upstream says in one turn: ``tokens`` of them, ``stride`` at a time.
+
+    ``held`` speeches stop after the first stride: their streams stay open and idle. ``prompt`` is what a request has to
+    say to be answered with this speech.
+    """
+
+    def __init__(self, key: int, *, tokens: int, stride: int, held: bool) -> None:
+        self.prompt = f"Give me speech-{key}."
+        self._tokens = tokens
+        self._stride = stride
+        self._held = held
+        self._said = 0
+        self._heard = 0
+        self._ended = False
+        self._transport: asyncio.Transport | None = None
+
+    def open(self, transport: asyncio.Transport) -> None:
+        """Begin the stream with its first stride."""
+        self._transport = transport
+        transport.write(HEAD + ROLE + self._further())
+
+    def whole(self, transport: asyncio.Transport) -> None:
+        """Give the speech as one JSON body."""
+        text = b"".join(token(number) for number in range(self._tokens))
+        body = BODY % (text, self._cost())
+        transport.write(JSON_HEAD % (len(body), body))
+
+    def hear(self, tokens: int) -> None:
+        """Note that the client has heard further tokens; say the next stride when it has heard all."""
+        self._heard += tokens
+        if self._heard == self._said and not self._held and not self._ended and self._transport is not None:
+            self._transport.write(self._further())
+
+    def _further(self) -> bytes:
+        first, self._said = self._said, min(self._said + self._stride, self._tokens)
+        pieces = [SPOKEN[number % 1000] for number in range(first, self._said)]
+        if not pieces or self._stride >= self._tokens:
+            self._ended = True
+            last = CHUNK % (b"", b',"usage":' + self._cost())
+            pieces += [STOP, chunked(last), chunked(b"data: [DONE]\n\n"), b"0\r\n\r\n"]
+        return b"".join(pieces)
+
+    def _cost(self) -> bytes:
+        return USAGE % (self._tokens, self._tokens + 16)
+
+
+class Line(asyncio.Protocol):
+    """One connection from the server under measurement."""
+
+    _transport: asyncio.Transport
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._parser = httptools.HttpRequestParser(self)
+        self._bodies: list[bytes] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the way out."""
+        self._transport = transport  # type: ignore[assignment]  # asyncio types it as the base of all transports
+        self._upstream.lines.add(self)
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._upstream.lines.discard(self)
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived."""
+        self._parser.feed_data(data)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body from the parser."""
+        self._bodies.append(body)
+
+    def on_message_complete(self) -> None:
+        """Answer with the speech that the request names last: the newest message stands at the end."""
+        body = b"".join(self._bodies)
+        self._bodies.clear()
+        keys = MARK.findall(body)
+        if not keys:
+            self._transport.write(JSON_HEAD % (2, b"{}"))
+            return
+        speech = self._upstream.speeches[int(keys[-1])]
+        if msgspec.json.decode(body, type=Asked).stream:
+            speech.open(self._transport)
+        else:
+            speech.whole(self._transport)
+
+
+class Upstream:
+    """The scripted upstream: it knows every speech that has not been forgotten, by its key."""
+
+    def __init__(self) -> None:
+        self.speeches: dict[int, Speech] = {}
+        self.lines: set[Line] = set()
+        self._key = 0
+
+    def prepare(self, *, tokens: int, stride: int = 1, held: bool = False) -> Speech:
+        """Write a new speech and give it."""
+        self._key += 1
+        speech = self.speeches[self._key] = Speech(self._key, tokens=tokens, stride=stride, held=held)
+        return speech
+
+    def forget(self) -> None:
+        """Forget every speech: the load that asked for them is over."""
+        self.speeches.clear()
+
+    async def listen(self, port: int = 0) -> asyncio.Server:
+        """Listen on a port of the loopback; 0 takes a free one."""
+        return await asyncio.get_running_loop().create_server(lambda: Line(self), "127.0.0.1", port, backlog=2048)
+
+    def close(self) -> None:
+        """Cut every connection."""
+        for line in self.lines:
+            line.abort()
