@@ -166,7 +166,7 @@ def shape(annotation: Annotation) -> Shape:
             scalars.add(member)
         elif is_record(member):
             records.append(member)
-        elif member in (Any, object) or origin is dict:
+        elif member in (Any, object) or origin is dict:  # an annotation that allows any JSON
             anything = True
         elif len(arguments) == 1:
             elements.append(arguments[0])

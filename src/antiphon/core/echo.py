@@ -124,7 +124,7 @@ def _conversation(conversation: str | ConversationRef | None) -> ConversationRef
             return UNSET
         case str():
             return ConversationRef(id=conversation)
-        case ConversationRef():
+        case _:
             return conversation
 
 

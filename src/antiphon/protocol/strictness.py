@@ -42,13 +42,13 @@ def strict_problem(schema: Schema) -> str | None:
     """
     if schema.get("type") != "object":
         return f"schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{schema.get('type')}\"'."
-    pending: list[tuple[Context, Any]] = [((), schema)]  # JSON Schema is open
+    pending: list[tuple[int, Context, Any]] = [(0, (), schema)]  # JSON Schema is open
     while pending:
-        context, node = pending.pop()
-        fault = _fault(node, len(context), root=schema)
+        depth, context, node = pending.pop()
+        fault = _fault(node, depth, root=schema)
         if fault is not None:
             return f"In context={context!r}, {fault}"
-        pending.extend(reversed([((*context, *way), child) for way, child in _children(node)]))
+        pending.extend(reversed([(depth + 1, (*context, *way), child) for way, child in _children(node)]))
     return None
 
 
