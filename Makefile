@@ -46,7 +46,7 @@ bench: $(DONE)/package $(DONE)/test ## Measure: what an event, a request and a s
 	$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(DONE)/package $(DONE)/docs ## Build the documentation into site/; a warning is an error.
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/zensical build --strict --clean
 
 lock: $(DONE)/lock ## Refresh the locks in requirements/ (the only target that looks for newer versions).
 	scripts/lock $(BIN)/uv
