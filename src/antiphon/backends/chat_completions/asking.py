@@ -1,0 +1,92 @@
+"""Turns a turn into the body of a chat completion request. Pure; only what the turn names is sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from antiphon.backends.chat_completions import shapes
+from antiphon.backends.chat_completions.messages import tell
+from antiphon.protocol.settings import FormatJsonObject, FormatJsonSchema, FormatText
+
+if TYPE_CHECKING:
+    from antiphon.backends.chat_completions.config import Config
+    from antiphon.core.turn import Function, Turn
+
+T = TypeVar("T")
+
+
+def to_wire(turn: Turn, config: Config) -> bytes:
+    """Write the request for a turn as JSON.
+
+    Raises `UpstreamError` (``invalid_request``) for a file or image that is still a mere reference.
+    """
+    functions = _allowed(turn)
+    limit = _given(turn.max_output_tokens)
+    effort = turn.reasoning.effort if turn.reasoning else None
+    request = shapes.Request(
+        model=_given(config.model),
+        messages=tell(turn, developer_role=config.developer_role, send_reasoning=config.send_reasoning),
+        stream_options=shapes.StreamOptions() if config.stream_options else UNSET,
+        tools=[_tool(function) for function in functions] or UNSET,
+        tool_choice=_choice(turn, functions, named=config.named_tool_choice) if functions else UNSET,
+        parallel_tool_calls=_given(turn.parallel_tool_calls) if functions else UNSET,
+        response_format=_response_format(turn),
+        temperature=_given(turn.temperature),
+        top_p=_given(turn.top_p),
+        presence_penalty=_given(turn.presence_penalty),
+        frequency_penalty=_given(turn.frequency_penalty),
+        max_completion_tokens=limit if config.max_tokens_field == "max_completion_tokens" else UNSET,
+        max_tokens=limit if config.max_tokens_field == "max_tokens" else UNSET,
+        logprobs=True if turn.logprobs or turn.top_logprobs else UNSET,
+        top_logprobs=turn.top_logprobs or UNSET,
+        reasoning_effort=_given(effort),
+        verbosity=_given(turn.text.verbosity if turn.text else None),
+        user=_given(turn.user),
+    )
+    return msgspec.json.encode(request)
+
+
+def _given(value: T | None) -> T | UnsetType:
+    return UNSET if value is None else value
+
+
+def _allowed(turn: Turn) -> list[Function]:
+    names = turn.choice.names
+    return turn.functions if names is None else [function for function in turn.functions if function.name in names]
+
+
+def _tool(function: Function) -> shapes.Tool:
+    return shapes.Tool(
+        shapes.Function(
+            name=function.name,
+            parameters=function.parameters,
+            description=_given(function.description),
+            strict=True if function.strict else UNSET,
+        )
+    )
+
+
+def _choice(turn: Turn, functions: list[Function], *, named: bool) -> shapes.ToolChoice | UnsetType:
+    choice = turn.choice
+    if choice.mode == "required" and choice.names is not None and len(functions) == 1 and named:
+        return shapes.NamedChoice(shapes.Name(functions[0].name))
+    return UNSET if choice.mode == "auto" else choice.mode
+
+
+def _response_format(turn: Turn) -> shapes.ResponseFormat | UnsetType:
+    match turn.text.format if turn.text else None:
+        case FormatJsonObject():
+            return shapes.JsonObject()
+        case FormatJsonSchema() as form:
+            schema = shapes.Schema(
+                name=form.name,
+                schema_=form.schema_,
+                description=_given(form.description),
+                strict=_given(form.strict),
+            )
+            return shapes.JsonSchema(schema)
+        case FormatText() | None:
+            return UNSET

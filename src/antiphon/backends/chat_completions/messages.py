@@ -1,0 +1,196 @@
+"""Retells a transcript as chat messages.
+
+* What the model said and called without an answer in between is one ``assistant`` message, and the answers follow it.
+* Instructions that open the transcript become one message, since many chat templates allow a system message only there.
+* A hosted call is told as a call with its output. What means nothing to a chat model is left out.
+* A tool message holds text alone, so images and files in an output follow as a ``user`` message.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import UNSET, UnsetType
+
+from antiphon.backends import UpstreamError
+from antiphon.backends.chat_completions import shapes
+from antiphon.backends.chat_completions.retelling import retell
+from antiphon.protocol.content import InputAudio, InputFile, InputImage, InputText, OutputText, RefusalPart
+from antiphon.protocol.items import Message, ReasoningItem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from antiphon.backends.chat_completions.retelling import Answered, Called
+    from antiphon.core.turn import Turn
+    from antiphon.protocol.content import MessagePart
+    from antiphon.protocol.items import Item
+
+ID_LIMIT = 40
+"""The longest id of a call that OpenAI takes; our own ids are longer."""
+
+
+def tell(turn: Turn, *, developer_role: bool, send_reasoning: bool) -> list[shapes.Message]:
+    """Give the messages of a turn, instructions first. Raises `UpstreamError` for a part that is a mere reference."""
+    chat = Chat(developer_role=developer_role)
+    if turn.instructions:
+        chat.instruct(turn.instructions)
+    for item in turn.items:
+        _tell_item(item, turn.outputs, chat, send_reasoning=send_reasoning)
+    return chat.end()
+
+
+class Chat:
+    """The messages as far as they are told, with at most one assistant message open."""
+
+    def __init__(self, *, developer_role: bool) -> None:
+        self._instruction = shapes.Developer if developer_role else shapes.System
+        self._messages: list[shapes.Message] = []
+        self._instructions: list[str] = []
+        self._thoughts: list[str] = []
+        self._texts: list[str] = []
+        self._calls: list[shapes.ToolCall] = []
+        self._outputs: list[shapes.ToolOutput] = []
+        self._shown: list[shapes.Part] = []
+
+    def instruct(self, text: str) -> None:
+        """An instruction."""
+        self._close()
+        self._instructions.append(text)
+
+    def user(self, content: shapes.Content) -> None:
+        """What a person said or showed."""
+        self._close()
+        self._settle_instructions()
+        self._messages.append(shapes.User(content))
+
+    def think(self, text: str) -> None:
+        """What the model thought before it went on; its message begins here."""
+        self._open(after_output=True)
+        self._thoughts.append(text)
+
+    def say(self, text: str) -> None:
+        """What the model said; if it had called hosted tools before, their outputs were known to it."""
+        self._open(after_output=True)
+        self._texts.append(text)
+
+    def call(self, call: Called) -> None:
+        """What the model called. A call that carries its output needs no `answer`."""
+        self._open(after_output=False)
+        call_id = _short(call.id)
+        self._calls.append(shapes.ToolCall(call_id, shapes.Called(call.name, call.arguments)))
+        if call.output is not None:
+            self._outputs.append(shapes.ToolOutput(call_id, call.output))
+
+    def answer(self, answer: Answered) -> None:
+        """What came of a call, and what is to be seen beside it."""
+        self._close_assistant()
+        self._messages.append(shapes.ToolOutput(_short(answer.id), answer.text))
+        self._shown.extend(_parts(answer.shown))
+
+    def end(self) -> list[shapes.Message]:
+        """All is told."""
+        self._close()
+        self._settle_instructions()
+        return self._messages
+
+    def _open(self, *, after_output: bool) -> None:
+        self._settle_instructions()
+        if self._shown or (after_output and self._outputs):
+            self._close()
+
+    def _close(self) -> None:
+        self._close_assistant()
+        if self._shown:
+            self._messages.append(shapes.User(self._shown))
+            self._shown = []
+
+    def _close_assistant(self) -> None:
+        if self._texts or self._calls:
+            self._messages.append(
+                shapes.Assistant(
+                    "\n\n".join(self._texts) if self._texts else None,
+                    tool_calls=self._calls or UNSET,
+                    reasoning_content="\n".join(self._thoughts) if self._thoughts else UNSET,
+                )
+            )
+        self._messages.extend(self._outputs)
+        self._texts, self._calls, self._outputs, self._thoughts = [], [], [], []
+
+    def _settle_instructions(self) -> None:
+        if self._instructions:
+            self._messages.append(self._instruction("\n\n".join(self._instructions)))
+            self._instructions = []
+
+
+def _tell_item(item: Item, outputs: dict[str, str], chat: Chat, *, send_reasoning: bool) -> None:
+    match item:
+        case Message(role="user"):
+            chat.user(_content(item.content))
+        case Message(role="assistant"):
+            chat.say(_text(item.content))
+        case Message():
+            chat.instruct(_text(item.content))
+        case ReasoningItem():
+            if send_reasoning and (thought := _thought(item)):
+                chat.think(thought)
+        case _:
+            told = retell(item, outputs)
+            if told.call is not None:
+                chat.call(told.call)
+            if told.answer is not None:
+                chat.answer(told.answer)
+
+
+def _thought(item: ReasoningItem) -> str:
+    return "\n".join(part.text for part in item.content or item.summary)
+
+
+def _content(parts: Sequence[MessagePart]) -> shapes.Content:
+    if all(isinstance(part, InputText | OutputText | RefusalPart) for part in parts):
+        return _text(parts)
+    return _parts(parts)
+
+
+def _text(parts: Sequence[MessagePart]) -> str:
+    """The words of a message; an instruction or an answer of the model's has nothing else."""
+    return "\n".join(part.text for part in _parts(parts) if isinstance(part, shapes.TextPart))
+
+
+def _parts(parts: Sequence[MessagePart]) -> list[shapes.Part]:
+    return [_part(part) for part in parts]
+
+
+def _part(part: MessagePart) -> shapes.Part:
+    match part:
+        case InputText() | OutputText():
+            return shapes.TextPart(part.text)
+        case RefusalPart():
+            return shapes.TextPart(part.refusal)
+        case InputImage(image_url=str(url)):
+            return shapes.ImagePart(shapes.ImageUrl(url, _detail(part)))
+        case InputAudio():
+            return shapes.AudioPart(shapes.AudioClip(part.input_audio.data, part.input_audio.format))
+        case InputFile(file_data=str(content)):
+            return shapes.FilePart(shapes.File(content, part.filename))
+        case InputImage():
+            raise UpstreamError(
+                "invalid_request", "This model takes images only by URL or as data URLs.", param="input"
+            )
+        case InputFile():
+            raise UpstreamError("invalid_request", "This model takes files only by their content.", param="input")
+
+
+def _detail(image: InputImage) -> Literal["low", "high"] | UnsetType:
+    match image.detail:
+        case "auto":
+            return UNSET
+        case "low":
+            return "low"
+        case "high" | "original":
+            return "high"
+
+
+def _short(id: str) -> str:
+    return id if len(id) <= ID_LIMIT else "call_" + hashlib.blake2s(id.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,158 @@
+"""Tells a chat model about calls: each call as that of a function, each output as text and what is seen beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from antiphon.protocol.calls import (
+    ApplyPatchCall,
+    ApplyPatchCallOutput,
+    CodeInterpreterCall,
+    FileSearchCall,
+    ImageGenerationCall,
+    LocalShellCall,
+    LocalShellCallOutput,
+    McpCall,
+    ShellCall,
+    ShellCallOutput,
+    WebSearchCall,
+)
+from antiphon.protocol.computer import Action, ComputerCall, ComputerCallOutput
+from antiphon.protocol.content import InputImage, InputPart, InputText
+from antiphon.protocol.items import CustomToolCall, CustomToolCallOutput, FunctionCall, FunctionCallOutput
+
+if TYPE_CHECKING:
+    from antiphon.protocol.items import Item
+
+
+class Called(Struct, frozen=True):
+    """A call; ``output`` is what a hosted tool answered, None if somebody else answers."""
+
+    id: str
+    name: str
+    arguments: str
+    output: str | None = None
+
+
+class Answered(Struct, frozen=True):
+    """What came of a call: text, and parts that are no text."""
+
+    id: str
+    text: str
+    shown: Sequence[InputPart] = ()
+
+
+class Told(Struct, frozen=True):
+    """What an item is to a chat model; neither for an item that means nothing to it."""
+
+    call: Called | None = None
+    answer: Answered | None = None
+
+
+class Input(Struct, frozen=True):
+    """The arguments of a custom tool."""
+
+    input: str
+
+
+class Queries(Struct, frozen=True):
+    """The arguments of a file search."""
+
+    queries: list[str]
+
+
+class Code(Struct, frozen=True):
+    """The arguments of a code interpreter."""
+
+    code: str
+
+
+class Actions(Struct, frozen=True):
+    """The arguments of a computer."""
+
+    actions: list[Action]
+
+
+class Prompt(Struct, frozen=True):
+    """The arguments of an image tool."""
+
+    prompt: str
+
+
+def retell(item: Item, outputs: dict[str, str]) -> Told:
+    """Tell of any item that is neither a message nor a thought. ``outputs`` holds what hosted calls answered, by id."""
+    if item.id in outputs:
+        return _hosted(item, outputs[item.id])
+    match item:
+        case FunctionCall():
+            return Told(Called(item.call_id, item.name, item.arguments))
+        case CustomToolCall():
+            return Told(Called(item.call_id, item.name, _json(Input(item.input))))
+        case FunctionCallOutput() | CustomToolCallOutput():
+            return Told(answer=_answered(item.call_id, item.output))
+        case McpCall(output=str(output)):
+            return _hosted(item, output)
+        case _:
+            return _client_run(item)
+
+
+def _hosted(item: Item, output: str) -> Told:
+    match item:
+        case McpCall():
+            name, arguments = item.name, item.arguments
+        case FileSearchCall():
+            name, arguments = "file_search", _json(Queries(item.queries))
+        case WebSearchCall():
+            name, arguments = "web_search", "{}" if item.action is UNSET else _json(item.action)
+        case CodeInterpreterCall():
+            name, arguments = "code_interpreter", _json(Code(item.code or ""))
+        case ImageGenerationCall():
+            name, arguments = "image_generation", _json(Prompt(item.revised_prompt or ""))
+        case FunctionCall():
+            name, arguments = item.name, item.arguments
+        case CustomToolCall():
+            name, arguments = item.name, _json(Input(item.input))
+        case ShellCall():
+            name, arguments = "shell", _json(item.action)
+        case _:
+            return Told()
+    return Told(Called(item.id, name, arguments, output))
+
+
+def _client_run(item: Item) -> Told:
+    match item:
+        case LocalShellCall():
+            return Told(Called(item.call_id, "local_shell", _json(item.action)))
+        case LocalShellCallOutput():
+            return Told(answer=Answered(item.call_id or item.id, item.output))
+        case ShellCall():
+            return Told(Called(item.call_id, "shell", _json(item.action)))
+        case ShellCallOutput():
+            return Told(answer=Answered(item.call_id, _json(item.output)))
+        case ApplyPatchCall():
+            return Told(Called(item.call_id, "apply_patch", _json(item.operation)))
+        case ApplyPatchCallOutput():
+            return Told(answer=Answered(item.call_id, item.output or item.status))
+        case ComputerCall():
+            actions = item.actions or ([] if item.action is UNSET else [item.action])
+            return Told(Called(item.call_id, "computer", _json(Actions(actions))))
+        case ComputerCallOutput():
+            seen = [InputImage(image_url=item.output.image_url, file_id=item.output.file_id)]
+            return Told(answer=Answered(item.call_id, "The screen is shown below.", seen))
+        case _:
+            return Told()
+
+
+def _answered(call_id: str, output: str | list[InputPart]) -> Answered:
+    if isinstance(output, str):
+        return Answered(call_id, output)
+    text = "\n".join(part.text for part in output if isinstance(part, InputText))
+    return Answered(call_id, text, [part for part in output if not isinstance(part, InputText)])
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
