@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from antiphon.protocol.content import InputText
 from antiphon.protocol.response import CacheOptions, ConversationRef, Response
 from antiphon.protocol.settings import FormatJsonSchema, FormatText, Reasoning, TextConfig
-from antiphon.protocol.strictness import strict_compatible
+from antiphon.protocol.strictness import Schema, strict_compatible
 from antiphon.protocol.tool_settings import (
     CodeContainer,
     CustomText,
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 REDACTED = "<redacted>"
 
 _DEFAULT_LOCATION = UserLocation(country="US")
+_NO_PARAMETERS: Schema = {"type": "object", "properties": {}}
 
 
 def opened(request: CreateResponse, *, id: str, created_at: int, model: str) -> Response:
@@ -83,11 +84,13 @@ def echoed(tool: Tool) -> Tool:
     """Say a tool as the live service says it back: defaults written out, secrets redacted."""
     match tool:
         case FunctionTool():
-            return _function(tool)
+            return echoed_function(tool)
         case CustomTool():
             return _custom(tool)
         case NamespaceTool():
-            members = [_function(each) if isinstance(each, FunctionTool) else _custom(each) for each in tool.tools]
+            members = [
+                echoed_function(each) if isinstance(each, FunctionTool) else _custom(each) for each in tool.tools
+            ]
             return replace(tool, tools=members)
         case ToolSearchTool():
             return replace(tool, execution=tool.execution or "server")
@@ -163,8 +166,9 @@ def _format(form: TextFormat) -> TextFormat:
             return form
 
 
-def _function(tool: FunctionTool) -> FunctionTool:
-    parameters = {"type": "object", "properties": {}} if tool.parameters == {} else tool.parameters
+def echoed_function(tool: FunctionTool) -> FunctionTool:
+    """Say a function back with ``strict`` decided: as asked, and where nothing was asked, whether the schema allows it."""
+    parameters = dict(_NO_PARAMETERS) if tool.parameters == {} else tool.parameters
     strict = tool.strict
     if strict is UNSET:
         strict = parameters is not None and strict_compatible(parameters)

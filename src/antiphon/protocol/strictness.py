@@ -7,7 +7,7 @@ not followed, so the work grows with its size alone. Source: recorded errors ``i
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 MAX_DEPTH = 100
 
@@ -55,9 +55,17 @@ def strict_problem(schema: Schema) -> str | None:
 def _fault(node: Any, depth: int, *, root: Schema) -> str | None:  # a subschema may be any JSON
     if depth > MAX_DEPTH:
         return f"{depth} levels of nesting exceeds limit of {MAX_DEPTH}."
-    if not isinstance(node, dict) or not any(key in node for key in _TYPED_BY):
+    if not _is_object(node) or not any(key in node for key in _TYPED_BY):
         return "schema must have a 'type' key."
     return _misshapen(node) or _unsupported(node) or _dangling(node, root) or _unclosed(node)
+
+
+def _is_object(value: object) -> TypeGuard[Schema]:
+    return isinstance(value, dict)
+
+
+def _is_array(value: object) -> TypeGuard[list[Any]]:  # its members may be any JSON
+    return isinstance(value, list)
 
 
 def _misshapen(node: Schema) -> str | None:
@@ -85,7 +93,7 @@ def _resolves(reference: object, root: Schema) -> bool:
     place: Any = root  # JSON Schema is open
     for step in reference.split("/")[1:]:
         name = step.replace("~1", "/").replace("~0", "~")
-        if not isinstance(place, dict) or name not in place:
+        if not _is_object(place) or name not in place:
             return False
         place = place[name]
     return True
@@ -102,7 +110,7 @@ def _unclosed(node: Schema) -> str | None:
 
 def _unrequired(properties: Schema, required: object) -> str | None:
     rule = "'required' is required to be supplied and to be an array including every key in properties."
-    if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
+    if not _is_array(required) or not all(isinstance(name, str) for name in required):
         return rule
     named = set(required)
     missing = next((name for name in properties if name not in named), None)
