@@ -167,7 +167,7 @@ def _format(form: TextFormat) -> TextFormat:
 
 
 def echoed_function(tool: FunctionTool) -> FunctionTool:
-    """Say a function back with ``strict`` decided: as asked, and where nothing was asked, whether the schema allows it."""
+    """Say a function back with ``strict`` decided: as asked; where nothing was asked, as the schema allows."""
     parameters = dict(_NO_PARAMETERS) if tool.parameters == {} else tool.parameters
     strict = tool.strict
     if strict is UNSET:
