@@ -12,7 +12,9 @@ from msgspec import Struct
 
 from benchmarks.chain import chain
 from benchmarks.driver import Heard, Load
+from benchmarks.pure import pure
 from benchmarks.stage import Running, Stage
+from benchmarks.store_chain import store_cpu, store_statements
 from benchmarks.upstream import EVERYTHING
 
 if TYPE_CHECKING:
@@ -169,7 +171,10 @@ MEASURES = [
     Measure("body-unstored", "the same, store: false", "us", cpu(UNSTORED_BODY, PYTHON, per=1)),
     Measure("first", "first token later than from the upstream itself (wall)", "ms", first_token),
     Measure("chain", "CPU per turn of a chain over HTTP, 4 tokens, stored", "us", chain),
+    Measure("store", "CPU in the store alone, a chain of 1,000 turns", "us", store_cpu),
+    Measure("statements", "statements in the store, the same chain", "", store_statements),
     Measure("start", "from the start of the process to the first 200 (wall)", "s", start),
     Measure("resident", "resident, after 256 requests", "MB", resident),
     Measure("idle", "growth for each idle open stream, 1,000 streams", "kB", idle),
+    Measure("pure", "CPU per call of a part without I/O", "us", pure),
 ]

@@ -52,6 +52,28 @@ GOALS = [
     ),
     Goal(title="a stored body costs under 600 us", measure="body", at_most=600),
     Goal(title="the first token comes at most 1.5 ms later", measure="first", at_most=1.5),
+    Goal(
+        title="adding a turn costs the same at turn 1,000 as at turn 10",
+        measure="store",
+        of="add turn 1,000",
+        over="add turn 10",
+        at_most=1.25,
+    ),
+    Goal(
+        title="and takes the same statements",
+        measure="statements",
+        of="add turn 1,000",
+        over="add turn 10",
+        at_most=1,
+    ),
+    Goal(title="loading a chain is one query", measure="statements", of="load 999 turns", at_most=1),
+    Goal(
+        title="loading twice the turns costs twice as much",
+        measure="store",
+        of="load 999 turns",
+        over="load 500 turns",
+        at_most=2.5,
+    ),
     Goal(title="ready in 1.5 s", measure="start", at_most=1.5),
     Goal(title="resident under 80 MB", measure="resident", at_most=80),
     Goal(title="an idle open stream under 40 kB", measure="idle", at_most=40),
@@ -84,7 +106,7 @@ def figure(number: float) -> str:
 
 def rows(measure: Measure, samples: Samples) -> Iterator[str]:
     """Write the rows of one measure. The last column is the ratio to its first row."""
-    yield f"{measure.title} ({measure.unit})"
+    yield f"{measure.title} ({measure.unit})" if measure.unit else measure.title
     for name, numbers in samples.items():
         if numbers:
             spread = f"({figure(min(numbers))} .. {figure(max(numbers))})"
