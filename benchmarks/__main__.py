@@ -15,7 +15,9 @@ import uvloop
 from msgspec import Struct
 
 from benchmarks.contenders import contenders
+from benchmarks.driver import BrokenAnswerError
 from benchmarks.measures import MEASURES, Measure, Samples
+from benchmarks.processes import NotReadyError
 from benchmarks.stage import raised
 from benchmarks.table import GOALS, Judged, judge, rows, verdicts
 
@@ -59,13 +61,13 @@ async def measured(asked: Asked) -> Report:
         for contender in contenders():
             if asked.peers or contender.name in ("floor", "antiphon"):
                 await stage.admit(contender)
-        for name, why in stage.absent.items():
-            say(f"left out: {name}: {why}")
         for measure in asked.measures:
             results[measure.name] = await measure.run(stage, asked.rounds)
             for row in rows(measure, results[measure.name]):
                 say(row)
         absent = dict(stage.absent)
+    for name, why in absent.items():
+        say(f"left out: {name}: {why}")
     goals = [judge(goal, results) for goal in GOALS if goal.measure in results]
     return Report(machine(), load, asked.rounds, results, absent, goals)
 
@@ -111,11 +113,13 @@ def ask() -> Asked:
 
 
 def main() -> None:
-    """Run from the command line. A missed goal is a row of the table, not a failure."""
+    """Run from the command line. A missed goal is a row of the table, not a failure; a broken answer is one."""
     try:
         uvloop.run(run(ask()))
     except (KeyboardInterrupt, asyncio.CancelledError):
         say("stopped")
+    except (NotReadyError, BrokenAnswerError) as error:
+        sys.exit(f"broken: {error}")
 
 
 if __name__ == "__main__":

@@ -78,8 +78,7 @@ async def say(stage: Stage, running: Running, previous: str | None) -> str:
     try:
         return msgspec.json.decode(heard.body, type=Stored).id
     except msgspec.MsgspecError as error:
-        message = f"no response: {heard.body[:200]!r}"
-        raise BrokenAnswerError(message) from error
+        raise BrokenAnswerError(f"no response: {heard.body[:200]!r}") from error
 
 
 async def inline(stage: Stage, running: Running) -> float:

@@ -31,11 +31,15 @@ class Place(Struct, frozen=True):
 
 
 class Contender(Struct, frozen=True):
-    """A server under measurement. ``share`` is how much of a load it is given: the slow ones get less of it."""
+    """A server under measurement. ``share`` is how much of a load it is given: the slow ones get less of it.
+
+    A peer may be absent, and then ``absent`` says why; the floor and Antiphon may not.
+    """
 
     name: str
     command: Callable[[Place], Command]
     share: float = 1.0
+    peer: bool = False
     absent: str = ""
 
 
@@ -89,21 +93,24 @@ def responses_js(place: Place) -> Command:
     )
 
 
-def present(path: Path, why: str) -> str:
+def unless(path: Path, why: str) -> str:
     """Give nothing where the path is there, else the reason why its contender is left out."""
     return "" if path.exists() else why
 
 
 def contenders() -> list[Contender]:
     """Give all contenders, the absent ones with the reason."""
-    ours = Path(sys.executable).parent / "antiphon"
     return [
         Contender("floor", floor),
+        Contender("antiphon", antiphon),
         Contender(
-            "antiphon", antiphon, absent=present(ours, "the command antiphon is not installed beside this Python")
+            "litellm", litellm, 1 / 16, peer=True, absent=unless(LITELLM, "not installed in build/peers/litellm")
         ),
         Contender(
-            "litellm", litellm, 1 / 16, present(LITELLM, f"not installed in {LITELLM.parent.parent.relative_to(ROOT)}")
+            "responses.js",
+            responses_js,
+            1 / 4,
+            peer=True,
+            absent=unless(RESPONSES_JS, "not built in build/peers/responses.js"),
         ),
-        Contender("responses.js", responses_js, 1 / 4, present(RESPONSES_JS, "not built in build/peers/responses.js")),
     ]

@@ -178,14 +178,18 @@ class Caller:
         """Ask everything that the load names and give the answers.
 
         Raises:
-            BrokenAnswerError: in a group, where one answer is not whole.
-            TimeoutError: where the load has not ended in time.
+            BrokenAnswerError: where one answer is not whole, or the load has not ended in time.
         """
         answers: list[Heard] = []
         turns = iter(range(load.requests))
-        async with asyncio.timeout(load.seconds), asyncio.TaskGroup() as group:
-            for _ in range(load.concurrency):
-                group.create_task(self._ask_in_turn(load, turns, answers))
+        try:
+            async with asyncio.timeout(load.seconds), asyncio.TaskGroup() as group:
+                for _ in range(load.concurrency):
+                    group.create_task(self._ask_in_turn(load, turns, answers))
+        except TimeoutError as error:
+            raise BrokenAnswerError(f"{len(answers)} of {load.requests} answers came in {load.seconds} s") from error
+        except ExceptionGroup as group:
+            raise BrokenAnswerError(str(group.exceptions[0])) from group
         self._upstream.forget()
         return answers
 
@@ -194,8 +198,7 @@ class Caller:
             speech = self._upstream.prepare(tokens=load.tokens, stride=load.stride)
             heard = await self.ask(speech, self.body(speech, stream=load.stream, store=load.store), stream=load.stream)
             if load.stream and heard.tokens != load.tokens:
-                message = f"{heard.tokens} tokens arrived of {load.tokens}"
-                raise BrokenAnswerError(message)
+                raise BrokenAnswerError(f"{heard.tokens} tokens arrived of {load.tokens}")
             answers.append(heard)
 
     async def ask(self, speech: Speech, body: bytes, *, stream: bool) -> Heard:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from benchmarks.chain import chain
-from benchmarks.driver import Heard, Load
+from benchmarks.driver import BrokenAnswerError, Heard, Load
 from benchmarks.pure import pure
 from benchmarks.stage import Running, Stage
 from benchmarks.store_chain import store_cpu, store_statements
@@ -45,15 +45,21 @@ class Measure(Struct, frozen=True):
 async def interleaved(
     stage: Stage, rounds: int, *, names: Sequence[str], sample: Callable[[str], Awaitable[float]]
 ) -> Samples:
-    """Take one sample to warm up and then one in each round, of each contender; each round begins with another."""
-    names = stage.present(names)
-    samples: Samples = {name: [] for name in names}
-    for name in names:
-        await sample(name)
-    for turn in range(rounds if names else 0):
+    """Take one sample to warm up and then one in each round, of each contender; each round begins with another.
+
+    A peer that breaks is dismissed, and its samples with it. Raises `BrokenAnswerError` where another breaks.
+    """
+    samples: Samples = {name: [] for name in stage.present(names)}
+    for turn in range(rounds + 1):
         first = turn % len(names)
-        for name in [*names[first:], *names[:first]]:
-            samples[name].append(await sample(name))
+        for name in stage.present([*names[first:], *names[:first]]):
+            try:
+                taken = await sample(name)
+            except BrokenAnswerError as error:
+                stage.dismiss(name, error)
+                del samples[name]
+            else:
+                samples[name] += [taken] if turn else []
     return samples
 
 

@@ -81,8 +81,7 @@ class Server:
                 return time.perf_counter() - self._started
             await asyncio.sleep(POLL_SECONDS)
         written = self._log.read_text(errors="replace")[-2000:]
-        message = f"{self._command.arguments[0]} is not ready:\n{written}"
-        raise NotReadyError(message)
+        raise NotReadyError(f"{self._command.arguments[0]} is not ready:\n{written}")
 
     def cpu_seconds(self) -> float:
         """Give the CPU time, user and kernel, that the process tree has used, by the kernel's nanosecond clock."""

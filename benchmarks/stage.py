@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.contenders import ROOT, Contender, Place
-from benchmarks.driver import CHAT, Caller
+from benchmarks.driver import CHAT, BrokenAnswerError, Caller
 from benchmarks.processes import NotReadyError, Server, free_port
 from benchmarks.upstream import Upstream
 
@@ -53,7 +53,11 @@ class Stage:
         return [name for name in names if name in self._running]
 
     async def admit(self, contender: Contender) -> None:
-        """Start a contender and keep it running; one that cannot run is noted as absent."""
+        """Start a contender and keep it running. A peer that cannot run is noted as absent.
+
+        Raises:
+            NotReadyError: where a contender that is no peer cannot run.
+        """
         self._known[contender.name] = contender
         if contender.absent:
             self.absent[contender.name] = contender.absent
@@ -61,7 +65,17 @@ class Stage:
         try:
             self._running[contender.name] = await self._start(contender)
         except NotReadyError as error:
-            self.absent[contender.name] = str(error)
+            if not contender.peer:
+                raise
+            self.absent[contender.name] = str(error).splitlines()[-1]
+
+    def dismiss(self, name: str, error: BrokenAnswerError) -> None:
+        """Stop a peer that does not answer as it should, and note why. Raises the error where it is no peer's."""
+        running = self._running.pop(name)
+        if not running.contender.peer:
+            raise error
+        running.server.stop()
+        self.absent[name] = str(error)
 
     @asynccontextmanager
     async def another(self, name: str) -> AsyncGenerator[Running]:
