@@ -125,6 +125,7 @@ def test_the_pure_floors_wait_for_nothing() -> None:
     expect_none(waits)
 
 
+@cache
 def event_classes() -> set[str]:
     """The names of all classes that descend from ``Event``."""
     classes = [node for node in tree(SOURCE / "protocol" / "events.py").body if isinstance(node, ast.ClassDef)]
@@ -135,35 +136,32 @@ def event_classes() -> set[str]:
     return names
 
 
+@cache
+def event_names(file: Path) -> set[str]:
+    """What a file calls the events that it imports, as ``TextDelta`` or as ``events.TextDelta``."""
+    names: set[str] = set()
+    for node in ast.walk(tree(file)):
+        match node:
+            case ast.ImportFrom(module="antiphon.protocol.events", names=aliases):
+                names |= {alias.asname or alias.name for alias in aliases if alias.name in event_classes()}
+            case ast.ImportFrom(module="antiphon.protocol", names=aliases):
+                modules = [alias.asname or alias.name for alias in aliases if alias.name == "events"]
+                names |= {f"{module}.{name}" for module in modules for name in event_classes()}
+            case _:
+                pass
+    return names
+
+
 def test_events_are_made_in_the_core_alone() -> None:
-    """No file outside ``core`` constructs an event, whatever it imports the class as."""
-    events = event_classes()
-    built = [
+    """No file outside ``core`` constructs an event, whatever it calls the class."""
+    made = [
         at(file, node.lineno, ast.unparse(node.func))
         for file in python_files("src")
         if SOURCE / "core" not in file.parents
         for node in ast.walk(tree(file))
-        if isinstance(node, ast.Call) and called(node) & events and names_events(file)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in event_names(file)
     ]
-    expect_none(built)
-
-
-def called(node: ast.Call) -> set[str]:
-    """The last name of what is called: ``events.TextDelta(...)`` and ``TextDelta(...)`` alike."""
-    match node.func:
-        case ast.Name(name) | ast.Attribute(attr=name):
-            return {name}
-        case _:
-            return set()
-
-
-def names_events(file: Path) -> bool:
-    """Whether the file imports from the module of events; other classes may have the same names."""
-    imports = [node for node in ast.walk(tree(file)) if isinstance(node, ast.ImportFrom)]
-    return any(
-        node.module == "antiphon.protocol.events" or any(alias.name == "events" for alias in node.names)
-        for node in imports
-    )
+    expect_none(made)
 
 
 def test_no_source_file_is_longer_than_400_lines() -> None:
