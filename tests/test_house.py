@@ -46,7 +46,8 @@ BANNED_STARTS = ("do_", "process_", "get_")
 NAMES_OF_OTHERS = {
     "base_url",  # the key of the configuration file and of every SDK
     "data_received",  # asyncio calls a protocol so
-    "wire.data",  # and names what it received so
+    "models.data",  # the key of every list of the API
+    "wire.data",  # asyncio names what it received so
     "framing._data",  # the field of a server-sent event
 }
 
