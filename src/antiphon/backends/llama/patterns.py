@@ -1,0 +1,92 @@
+r"""Regular expressions of JSON Schema made over into what llama.cpp's grammar follows. Pure.
+
+llama.cpp knows a pattern only if it is anchored at both ends, ASCII, and free of ``\d``, ``\w``, ``\s``, assertions
+and back references; and it puts a pattern between two quotes as it is: whatever JSON would escape breaks the string.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+ESCAPED: Final = r'"\\\x00-\x1f'
+ANY: Final = f"[^{ESCAPED}]"
+SETS: Final = {"d": "0-9", "w": "A-Za-z0-9_", "s": " "}
+FORMATS: Final = {
+    "email": r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{2,24}){1,3}$",
+    "hostname": r"^[A-Za-z0-9]{1,63}(-[A-Za-z0-9]{1,20}){0,2}(\.[A-Za-z0-9]{1,63}(-[A-Za-z0-9]{1,20}){0,2}){0,4}$",
+    "ipv4": r"^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\.){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])$",
+    "ipv6": r"^([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}$",
+    "duration": r"^P([0-9]+W|([0-9]+D)(T[0-9]+H)?|T([0-9]+H|[0-9]+M|[0-9]+S))$",
+}
+"""Formats of strict schemas that llama.cpp does not know; each pattern allows a part of the format's strings."""
+
+_TOKEN: Final = re.compile(
+    r"\\(?P<escape>.)|(?P<set>\[\^?\]?(?:\\.|[^\]\\])*\])|(?P<group>\(\?.?)|(?P<plain>.)", re.DOTALL
+)
+_MEMBER: Final = re.compile(r"(\\.|[^\\])(?:-(\\.|[^\\]))?", re.DOTALL)
+
+
+class _Unfit(Exception):  # noqa: N818  # control flow within this module
+    """The grammar cannot follow this pattern."""
+
+
+def fitted(pattern: str) -> str | None:
+    """Return a pattern that llama.cpp follows and whose strings all match this one; None where there is none."""
+    body, starts = (pattern[1:], True) if pattern.startswith("^") else (pattern, False)
+    ends = re.search(r"(?<!\\)(?:\\\\)*\$$", body) is not None
+    body = body[:-1] if ends else body
+    try:
+        text = "".join(_token(match) for match in _TOKEN.finditer(body))
+        re.compile(text)
+    except (_Unfit, re.error):
+        return None
+    if starts and ends:
+        return f"^{text}$"
+    return f"^{'' if starts else ANY + '*'}({text}){'' if ends else ANY + '*'}$"
+
+
+def _token(match: re.Match[str]) -> str:
+    if (escape := match["escape"]) is not None:
+        return f"[{SETS[escape]}]" if escape in SETS else _literal(escape, inside=False)
+    if (group := match["group"]) is not None:
+        return group if group == "(?:" else _refuse()
+    if (members := match["set"]) is not None:
+        return _set(members)
+    plain = match["plain"]
+    if plain == ".":
+        return ANY
+    return plain if plain not in '^$"' and " " <= plain <= "~" else _refuse()
+
+
+def _set(text: str) -> str:
+    negated = text.startswith("[^")
+    members = "".join(_member(match, negated=negated) for match in _MEMBER.finditer(text[2 if negated else 1 : -1]))
+    if not members:
+        return _refuse()
+    return f"[^{members}{ESCAPED}]" if negated else f"[{members}]"
+
+
+def _member(match: re.Match[str], *, negated: bool) -> str:
+    first, last = match[1], match[2]
+    if last is None:
+        return SETS[first[1]] if first[0] == "\\" and first[1:] in SETS else _inside(first)
+    low, high = _inside(first), _inside(last)
+    spans = any(low[-1] <= bad <= high[-1] for bad in '"\\')
+    return f"{low}-{high}" if negated or not spans else _refuse()
+
+
+def _inside(character: str) -> str:
+    return _literal(character[1:] or character, inside=True)
+
+
+def _literal(character: str, *, inside: bool) -> str:
+    """An escaped character, or a member of a set, as itself; letters and digits mean something else when escaped."""
+    if character in '"\\' or not " " <= character <= "~" or (character.isalnum() and not inside):
+        return _refuse()
+    special = "]^-[" if inside else ".^$*+?()[]{}|"
+    return f"\\{character}" if character in special else character
+
+
+def _refuse() -> str:
+    raise _Unfit
