@@ -191,6 +191,9 @@ async def test_a_kept_connection_that_the_server_closes_is_forgotten() -> None:
         for expected in (1, 2, 3):
             assert await ask(client) == (200, b"ok")
             assert expected == len(server.requests) == len(server.peers)
+        for wire in tuple(client._wires):
+            wire.connection_lost(None)
+        assert ({}, set()) == (client._idle, client._wires)
 
 
 async def test_a_kept_connection_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,6 +202,8 @@ async def test_a_kept_connection_is_given_up_in_time(monkeypatch: pytest.MonkeyP
     async with raw_server(answering(OK)) as server, connected(server.url) as client:
         await ask(client)
         await server.left.wait()
+        client._sweep()
+        assert (set(), None) == (client._wires, client._sweeper), "no connection, no timer"
 
 
 async def test_leaving_early_closes_the_connection() -> None:
@@ -322,6 +327,7 @@ async def test_a_request_without_an_answer_is_sent_again(
             assert await ask(client) == (200, b"ok")
         assert paused == pauses
         assert {server.requests[0]} == set(server.requests)
+        assert server.requests[0].startswith(b"POST /x HTTP/1.1\r\n")
         await client.aclose()
 
 

@@ -24,7 +24,7 @@ REPLIES = {
     + HEAD
     + b"Content-Length: %d\r\n\r\n%b" % (len(BODY), BODY),
 }
-UNTIL_CLOSE = HEAD + b"\r\n" + BODY
+UNTIL_CLOSE = [HEAD + b"\r\n" + BODY, HEAD + b"Transfer-Encoding: identity\r\n\r\n" + BODY]
 
 
 class Line(asyncio.Transport):
@@ -35,6 +35,7 @@ class Line(asyncio.Transport):
         self.written = b""
         self.reading = True
         self.aborted = False
+        self.unsent = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Keep the bytes."""
@@ -53,8 +54,8 @@ class Line(asyncio.Transport):
         return self.aborted
 
     def get_write_buffer_size(self) -> int:
-        """Everything is sent at once."""
-        return 0
+        """How many bytes the network has not taken yet."""
+        return self.unsent
 
     def abort(self) -> None:
         """Close."""
@@ -93,6 +94,7 @@ async def test_a_response_cut_in_two_at_any_byte_is_the_same(reply: bytes) -> No
         wire.data_received(reply[cut:])
         assert (200, BODY) == (inbox.status, await body_of(inbox)), cut
         assert "text/event-stream" == inbox.headers["content-type"]
+        assert len(inbox.headers) == 2, "interim heads and trailers are no headers"
         assert wire.reusable
         assert not line.aborted
 
@@ -136,17 +138,18 @@ async def test_a_connection_that_ends_at_any_byte_never_passes_for_a_complete_re
         assert (cut == 0) == (type(broken.value) is UnansweredError)
 
 
-async def test_a_body_without_a_length_ends_with_the_connection() -> None:
+@pytest.mark.parametrize("reply", UNTIL_CLOSE, ids=["no length", "not chunked"])
+async def test_a_body_without_a_length_ends_with_the_connection(reply: bytes) -> None:
     """The end of the connection is the end of the body, cut anywhere; a reset is not."""
-    for cut in range(len(UNTIL_CLOSE) - len(BODY), len(UNTIL_CLOSE)):
+    for cut in range(len(reply) - len(BODY), len(reply)):
         wire, _, inbox = asking()
-        wire.data_received(UNTIL_CLOSE[:cut])
-        wire.data_received(UNTIL_CLOSE[cut:])
+        wire.data_received(reply[:cut])
+        wire.data_received(reply[cut:])
         assert not wire.reusable
         wire.connection_lost(None)
         assert await body_of(inbox) == BODY
     wire, _, inbox = asking()
-    wire.data_received(UNTIL_CLOSE)
+    wire.data_received(reply)
     wire.connection_lost(ConnectionResetError())
     with pytest.raises(UpstreamError) as broken:
         await body_of(inbox)
@@ -252,18 +255,21 @@ async def test_a_repeated_header_is_joined_and_names_are_lower_case() -> None:
 async def test_a_slow_reader_stops_the_reading() -> None:
     """Above the budget the connection is read no further, until the reader has taken what there is."""
     wire, line, inbox = asking()
-    wire.data_received(HEAD + b"Content-Length: %d\r\n\r\n" % (2 * HELD_BYTES))
+    wire.data_received(HEAD + b"Content-Length: %d\r\n\r\n" % (2 * HELD_BYTES + 1))
     reading = []
     for size in (HELD_BYTES, 1):
         wire.data_received(b"x" * size)
         reading.append(line.reading)
     wire.expire(wire.last + 1000, idle=600)
+    wire.last = last = wire.last - 1000
     assert HELD_BYTES + 1 == len(await inbox.take())
+    assert wire.last >= last + 1000, "the time in which nobody read is not the server's silence"
+    for size in (HELD_BYTES - 1, 1):
+        reading.append(line.reading)
+        wire.data_received(b"y" * size)
     reading.append(line.reading)
-    wire.data_received(b"y" * (HELD_BYTES - 1))
-    reading.append(line.reading)
-    assert HELD_BYTES - 1 == len(await body_of(inbox))
-    assert [True, False, True, True] == reading
+    assert HELD_BYTES == len(await body_of(inbox))
+    assert [True, False, True, True, True] == reading
     assert wire.reusable
 
 
@@ -287,3 +293,20 @@ async def test_a_request_on_a_closing_connection_says_so_at_once() -> None:
     with pytest.raises(UnansweredError):
         await inbox.head()
     assert line.written == b""
+
+
+async def test_an_answer_before_the_request_was_sent_spoils_the_connection() -> None:
+    """A server that answers early may not read the rest, so the next request would be read as part of it."""
+    wire, line, inbox = asking()
+    line.unsent = 1
+    wire.data_received(REPLIES["content-length"])
+    assert (BODY, False) == (await body_of(inbox), wire.reusable)
+
+
+async def test_the_end_of_a_connection_is_told_to_its_owner() -> None:
+    """Whoever keeps connections hears of each one that ends."""
+    lost: list[Wire] = []
+    wire = Wire("model:80", lost.append)
+    wire.connection_made(Line())
+    wire.connection_lost(None)
+    assert lost == [wire]

@@ -210,7 +210,7 @@ class Wire(asyncio.Protocol):
             return
         inbox.headed = True
         self._until_close = _ends_with_connection(inbox.status, inbox.headers)
-        self._reusable = parser.should_keep_alive() and not self._until_close
+        self._reusable = parser.should_keep_alive()  # False where only the connection's end ends the body
         if inbox.headers.get("content-encoding", "identity") != "identity":
             self.fail("a compressed answer, though identity was asked for")
 
