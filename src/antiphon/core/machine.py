@@ -117,25 +117,33 @@ class Machine:
             raise IllegalStep(f"the answer to {call.id} is an item with another id")
         return self._end_call(call, item)
 
-    def complete(self, now: int) -> list[StreamEvent]:
-        """The conversation of model and tools is over; the last reason to finish is the status. ``now``: unix seconds."""
+    def outcome(self, now: int) -> Response:
+        """What `complete` would make of the response, so that it can be kept before its end is told."""
         self._expect("idle")
         self._expect_answers()
+        usage = self._usage or NO_USAGE
+        ending = replace(self.response, output=self.finished, usage=usage, service_tier="default")
         if self._reason == "stop":
-            ended = replace(self.response, status="completed", completed_at=now)
-            return self._end(ended, "response.completed")
-        ended = replace(self.response, status="incomplete", incomplete_details=IncompleteDetails(reason=self._reason))
-        return self._end(ended, "response.incomplete")
+            return replace(ending, status="completed", completed_at=now)
+        return replace(ending, status="incomplete", incomplete_details=IncompleteDetails(reason=self._reason))
+
+    def complete(self, now: int) -> list[StreamEvent]:
+        """The conversation of model and tools is over; the last reason to finish is the status. ``now``: unix seconds."""
+        ending = self.outcome(now)
+        return self._end(ending, "response.completed" if ending.status == "completed" else "response.incomplete")
 
     def fail(self, error: ResponseError) -> list[StreamEvent]:
         """The run failed. What was said is kept."""
-        events = self._cut_short()
-        return events + self._end(replace(self.response, status="failed", error=error), "response.failed")
+        return self._break_off(replace(self.response, status="failed", error=error))
 
     def cancel(self) -> list[StreamEvent]:
         """The run was cancelled. What was said is kept. The wire has no event of its own for it."""
-        events = self._cut_short()
-        return events + self._end(replace(self.response, status="cancelled"), "response.failed")
+        return self._break_off(replace(self.response, status="cancelled"))
+
+    @property
+    def ended(self) -> bool:
+        """Whether the terminal event was said."""
+        return self._phase == "ended"
 
     @property
     def finished(self) -> list[OutputItem]:
@@ -264,9 +272,9 @@ class Machine:
 
     # The end
 
-    def _cut_short(self) -> list[StreamEvent]:
+    def _break_off(self, ending: Response) -> list[StreamEvent]:
         if self._phase in ("new", "ended"):
-            raise IllegalStep(f"a response that is {self._phase} cannot be ended")
+            raise IllegalStep(f"a response that is {self._phase} cannot be broken off")
         events: list[StreamEvent] = []
         while self._later:
             events += self._close_item("incomplete")
@@ -275,12 +283,12 @@ class Machine:
         for call in self._unanswered():
             call.status = "incomplete"
             events += self._end_call(call, call.kind.item(call))
-        return events
+        ending = replace(ending, output=self.finished, usage=self._usage, service_tier="default")
+        return events + self._end(ending, "response.failed")
 
-    def _end(self, ended: Response, type_: SnapshotType) -> list[StreamEvent]:
+    def _end(self, ending: Response, type_: SnapshotType) -> list[StreamEvent]:
         self._phase = "ended"
-        usage = self._usage or (NO_USAGE if ended.status in ("completed", "incomplete") else None)
-        self.response = replace(ended, output=self.finished, usage=usage, service_tier="default")
+        self.response = ending
         return [self._snapshot(type_)]
 
     def _snapshot(self, type_: SnapshotType) -> StreamEvent:

@@ -9,9 +9,13 @@ from __future__ import annotations
 import msgspec
 
 from antiphon.protocol.events import (
+    AudioDelta,
+    AudioDone,
     CommandDelta,
     ItemDelta,
+    ItemPhase,
     ReasoningTextDelta,
+    Snapshot,
     StreamEvent,
     SummaryTextDelta,
     TextDelta,
@@ -41,8 +45,11 @@ def _frame(event: StreamEvent, filler: str | None) -> bytes:
 
 def name(event: StreamEvent) -> str:
     """The event's type."""
-    tag = event.__struct_config__.tag
-    return tag if isinstance(tag, str) else event.type
+    match event:
+        case Snapshot() | ItemDelta() | ItemPhase() | AudioDelta() | AudioDone():
+            return event.type
+        case _:
+            return str(event.__struct_config__.tag)
 
 
 def _obfuscated(body: bytes, length: int, sequence_number: int, filler: str) -> bytes:

@@ -25,8 +25,8 @@ class Function(Struct, frozen=True):
 class Choice(Struct, frozen=True):
     """Whether the model may call, must call, and which functions it may choose from.
 
-    ``names`` are the only functions that it may call; None stands for all that the turn declares. A demand for one named
-    function is ``Choice("required", [name])``.
+    ``names`` are the only functions that it may call; None stands for all that the turn declares. A demand for one
+    named function is ``Choice("required", [name])``.
     """
 
     mode: Literal["none", "auto", "required"] = "auto"
@@ -36,12 +36,13 @@ class Choice(Struct, frozen=True):
 class Turn(Struct, frozen=True):
     """One call to a model.
 
-    ``items`` is the transcript, oldest first, with every reference resolved and every call paired with its output.
+    ``model`` is the name that the caller used, for upstreams that serve several. ``items`` is the transcript, oldest first, with every reference resolved and every call paired with its output.
     ``outputs`` maps the id of a hosted call to what the model reads as its result. A sampling setting is None where the
     request did not name it, and the upstream's own default holds.
     """
 
     items: list[Item]
+    model: str | None = None
     instructions: str | None = None
     outputs: dict[str, str] = {}
     functions: list[Function] = []

@@ -5,7 +5,7 @@ An item goes one way: ``open`` once, ``write`` any number of times, ``close`` on
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from antiphon.core.place import EndStatus, Place
 from antiphon.core.prose import REASONING, REFUSAL, SUMMARY, TEXT, Closed, ProseKind, Written
@@ -117,11 +117,9 @@ class WritingThought:
     def close(self, status: EndStatus) -> Finished:
         """The thought is finished, or cut short."""
         closed = self._part.close(status)
-        match closed.part:
-            case ReasoningText() as part:
-                item = ReasoningItem(id=self._place.id, summary=[], content=[part])
-            case SummaryText() as part:
-                item = ReasoningItem(id=self._place.id, summary=[part])
-            case OutputText() | RefusalPart():  # a thought never opens one
-                raise AssertionError
+        item = ReasoningItem(
+            id=self._place.id,
+            summary=[closed.part] if isinstance(closed.part, SummaryText) else [],
+            content=[closed.part] if isinstance(closed.part, ReasoningText) else UNSET,
+        )
         return Finished(self._place.output_index, item, [*closed.events, self._place.done(item)])

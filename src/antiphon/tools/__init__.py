@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from antiphon.core.calls import CallKind, OpenCall
+    from antiphon.protocol.events import PhaseType
 
-    Report = Callable[[str], Awaitable[None]]
+    Report = Callable[[PhaseType], Awaitable[None]]
 
 
 class Answer(Struct, frozen=True):

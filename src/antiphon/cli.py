@@ -1,0 +1,144 @@
+"""The command ``antiphon``: serve, check a configuration, and look after the embedded models."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import uvloop
+from cyclopts import App, Parameter
+from msgspec.structs import replace
+
+from antiphon.backends.llama import catalog
+from antiphon.backends.llama.errors import ModelError
+from antiphon.backends.llama.fetching import choose
+from antiphon.backends.llama.fetching import fetch as fetch_model
+from antiphon.backends.llama.progress import bar
+from antiphon.config import Config, ConfigError, default_store_url, read_config, refuse_open_server
+from antiphon.http import server
+from antiphon.store import StoreError
+from antiphon.telemetry import log_to_stderr
+from antiphon.wiring import read_deployments, serve
+
+if TYPE_CHECKING:
+    import socket
+
+    from antiphon.http.app import App as HttpApp
+
+app = App(
+    name="antiphon",
+    help="A self-hosted server for the OpenAI and Azure OpenAI Responses API, over any model.",
+    version=version("antiphon"),
+    version_flags=["--version"],
+    help_epilogue="Start with `antiphon models fetch`, then `antiphon serve`, then point an OpenAI client at "
+    "http://127.0.0.1:8080/v1 with any key.",
+)
+models = App(name="models", help="List, fetch, verify and remove the embedded models.")
+app.command(models)
+
+ConfigFile = Annotated[Path | None, Parameter(name="--config", help="The configuration, a TOML file.")]
+
+
+@app.command(name="serve")
+def serve_command(
+    *,
+    config: ConfigFile = None,
+    host: Annotated[str | None, Parameter(help="The address to listen on; the configuration's, or 127.0.0.1.")] = None,
+    port: Annotated[int | None, Parameter(help="The port; the configuration's, or 8080. 0 takes a free one.")] = None,
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Parameter(help="What is logged.")] = "info",
+) -> None:
+    """Run the server.
+
+    Without a configuration it listens on http://127.0.0.1:8080, takes any key, and every model name is answered by the
+    embedded model.
+    """
+    settings = read_config(config)
+    listening = replace(
+        settings.server,
+        host=settings.server.host if host is None else host,
+        port=settings.server.port if port is None else port,
+    )
+    settings = replace(settings, server=listening)
+    refuse_open_server(settings)
+    log_to_stderr(log_level)
+    with server.bind(listening.host, listening.port) as listener:
+        uvloop.run(serve(settings, partial(_listen, settings, listener)))
+
+
+async def _listen(settings: Config, listener: socket.socket, http: HttpApp) -> None:
+    def ready() -> None:
+        address = server.url(listener)
+        print(f"Antiphon answers at {address}/v1 (Azure clients: {address}/openai/v1).", file=sys.stderr, flush=True)
+
+    await server.listen(http, listener, ready=ready)
+
+
+@app.command
+def check(*, config: ConfigFile = None) -> None:
+    """Say what is wrong with a configuration, and how to mend it."""
+    settings = read_config(config)
+    refuse_open_server(settings)
+    deployments = read_deployments(settings)
+    print(f"The configuration is sound. It serves {', '.join(deployment.name for deployment in deployments)}")
+    print(f"on {settings.server.host}:{settings.server.port}, and keeps responses in {_place(settings)}.")
+
+
+def _place(settings: Config) -> str:
+    return settings.store.url or default_store_url()
+
+
+@models.command(name="list")
+def list_models() -> None:
+    """List the models that can be fetched without an account, and whether they are here."""
+    for entry in catalog.entries(catalog.default_folder()):
+        where = str(entry.path) if entry.present else "not fetched"
+        print(f"{entry.model.name:22} {entry.model.size >> 20:5} MiB  {entry.model.licence:11} {where}")
+
+
+@models.command
+def fetch(name: Annotated[str | None, Parameter(help="A name of the list; by default the large one.")] = None) -> None:
+    """Fetch a model once, checked against the hash that its maker publishes.
+
+    Without a name: the large one, or where that cannot be had, the small one.
+    """
+    folder = catalog.default_folder()
+    with ExitStack() as bars:
+        if name is None:
+            model = choose(
+                catalog.DEFAULT, folder, say=_say, watch=lambda wanted: bars.enter_context(bar(wanted.title))
+            )
+        else:
+            model = catalog.find(name)
+            fetch_model(model, folder, watch=bars.enter_context(bar(model.title)))
+    _say(f"{model.name} is in {folder}.")
+
+
+@models.command
+def verify(name: str = catalog.DEFAULT) -> None:
+    """Compare a model's file with the hash that its maker publishes."""
+    path = catalog.verify(catalog.find(name), catalog.default_folder())
+    print(f"{path} is what {name} should be.")
+
+
+@models.command
+def remove(name: str) -> None:
+    """Delete a model's file."""
+    removed = catalog.remove(catalog.find(name), catalog.default_folder())
+    print(f"{name} was removed." if removed else f"{name} was not here.")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Run the command; what a person can mend is said in one line."""
+    try:
+        app()
+    except (ConfigError, StoreError, server.CannotListen, ModelError) as error:
+        print(f"antiphon: {error}", file=sys.stderr)
+        sys.exit(1)

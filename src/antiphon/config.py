@@ -1,0 +1,195 @@
+"""The configuration: one TOML file, read once. Any string may be ``env:NAME`` or ``file:PATH``.
+
+A key that is not known is an error that names the nearest known one, because a setting that is silently ignored is worse
+than a server that does not start.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar  # TOML is open until it is converted
+
+import msgspec
+from msgspec import Struct, inspect
+from platformdirs import user_data_path
+
+from antiphon import outbound
+from antiphon.backends.llama import Config as Embedded
+from antiphon.http.auth import Config as Auth
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+MIB = 1_048_576
+
+T = TypeVar("T", bound=Struct)
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message says what to mend."""
+
+
+class Server(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[server]``: where it listens, and what it insists on."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    strict_params: bool = False
+    done_marker: bool = False
+    default_deployment: str | None = None
+    max_body_mib: int = 128
+
+
+class Storage(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[store]``: where responses are kept and for how long. No URL: under the platform's user data folder."""
+
+    url: str | None = None
+    blobs: str | None = None
+    retention_days: int = 30
+
+
+class Encryption(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[encryption]``: the first key encrypts, all decrypt."""
+
+    keys: list[str] = []
+
+
+class Background(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[background]``: how many runs a process works on, and when another takes them over."""
+
+    workers: int = 16
+    lease_seconds: int = 20
+    max_attempts: int = 3
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file. Deployments are converted by the backend that each of them names."""
+
+    server: Server = Server()
+    store: Storage = Storage()
+    auth: Auth | None = None
+    encryption: Encryption = Encryption()
+    outbound: outbound.Config = outbound.Config()
+    background: Background = Background()
+    embedded: Embedded = Embedded()
+    deployments: list[dict[str, Any]] = []
+    image_deployments: list[dict[str, Any]] = []
+
+
+def read_config(path: Path | None) -> Config:
+    """Read a file, or take the defaults. Raises `ConfigError`."""
+    if path is None:
+        return Config()
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}.") from error
+    config = converted(_resolved(raw, ""), Config, place="the configuration")
+    _check(config)
+    return config
+
+
+def converted(raw: Any, type_: type[T], *, place: str) -> T:  # TOML is open until it is converted
+    """A table as a struct. Raises `ConfigError` naming the key, and the known key that is nearest to an unknown one."""
+    try:
+        return msgspec.convert(raw, type_)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"In {place}: {_explained(str(error), type_)}") from error
+
+
+def default_store_url() -> str:
+    """The database in the user's data folder."""
+    return f"sqlite:///{user_data_path('antiphon') / 'antiphon.db'}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a server on this host can be reached from this machine alone."""
+    return host in LOOPBACK or host.startswith("127.")
+
+
+def refuse_open_server(config: Config) -> None:
+    """A server that others can reach needs keys. Raises `ConfigError`."""
+    if config.auth is None and not is_loopback(config.server.host):
+        raise ConfigError(
+            f"{config.server.host} can be reached from other machines, and there are no keys. Give the server an [auth] "
+            'section, such as keys = [{ key = "env:ANTIPHON_KEY", tenant = "me" }], or let it listen on 127.0.0.1.'
+        )
+
+
+def _check(config: Config) -> None:
+    if config.auth is not None and not config.auth.keys:
+        raise ConfigError("[auth] names no keys: nobody could call the server. Add keys, or leave the section out.")
+    names = [deployment.get("name") for deployment in config.deployments]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"Two deployments are named {name!r}.")
+
+
+def _resolved(value: Any, place: str) -> Any:  # TOML is open until it is converted
+    """The same with ``env:`` and ``file:`` strings replaced by what they point to."""
+    match value:
+        case dict():
+            return {key: _resolved(each, f"{place}.{key}".lstrip(".")) for key, each in value.items()}
+        case list():
+            return [_resolved(each, f"{place}[{index}]") for index, each in enumerate(value)]
+        case str() if value.startswith("env:"):
+            return _from_environment(value.removeprefix("env:"), place)
+        case str() if value.startswith("file:") and not value.startswith("file://"):
+            return _from_file(Path(value.removeprefix("file:")), place)
+        case _:
+            return value
+
+
+def _from_environment(name: str, place: str) -> str:
+    if name not in os.environ:
+        raise ConfigError(f"{place} is env:{name}, and there is no such environment variable.")
+    return os.environ[name]
+
+
+def _from_file(path: Path, place: str) -> str:
+    try:
+        return path.expanduser().read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"{place} is file:{path}, which cannot be read: {error.strerror}.") from error
+
+
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`(?: - at `\$\.?(?P<path>[^`]*)`)?")
+_WRONG = re.compile(r"(?P<what>.*?) - at `\$\.?(?P<path>[^`]*)`")
+
+
+def _explained(message: str, type_: type[Struct]) -> str:
+    if match := _UNKNOWN.match(message):
+        key, path = match["key"], match["path"] or ""
+        near = difflib.get_close_matches(key, _known_keys(type_, path), n=1, cutoff=0.5)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        return f"unknown key '{f'{path}.{key}'.lstrip('.')}'.{hint}"
+    if match := _WRONG.match(message):
+        return f"'{match['path']}': {match['what']}."
+    return f"{message}."
+
+
+def _known_keys(type_: type[Struct], path: str) -> list[str]:
+    """The keys of the struct at a path such as ``auth.keys[0]``."""
+    node = _structs(inspect.type_info(type_))
+    for name in re.findall(r"[A-Za-z_]\w*", path):
+        node = [
+            found for struct in node for field in struct.fields if field.name == name for found in _structs(field.type)
+        ]
+    return [field.encode_name for struct in node for field in struct.fields]
+
+
+def _structs(node: inspect.Type) -> list[inspect.StructType]:
+    """The structs that may stand where this type stands."""
+    match node:
+        case inspect.StructType():
+            return [node]
+        case inspect.ListType(item_type=item):
+            return _structs(item)
+        case inspect.UnionType(types=types):
+            return [found for each in types for found in _structs(each)]
+        case _:
+            return []

@@ -1,0 +1,116 @@
+"""The transcript: what a model sees of a conversation, made of what was kept and of what the request adds.
+
+Order is kept, with one exception: the outputs of a group of calls follow it at once, as models expect them, even where
+the client said something in between. Instructions are no items and are not carried from one response to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from antiphon.protocol.errors import ApiError, invalid_request
+from antiphon.protocol.refusals import invalid_encrypted_content, item_not_found, no_call_for_output, no_output_for_call
+from antiphon.protocol.items import (
+    Compaction,
+    CompactionTrigger,
+    CustomToolCall,
+    CustomToolCallOutput,
+    FunctionCall,
+    FunctionCallOutput,
+    Item,
+    ItemReference,
+)
+
+ClientCall = FunctionCall | CustomToolCall
+ClientOutput = FunctionCallOutput | CustomToolCallOutput
+
+
+class Said(Struct, frozen=True):
+    """An item that a request adds, and its position in the request's input."""
+
+    position: int
+    item: Item
+
+
+def added(history: list[Item], said: list[Item], kept: Mapping[str, Item]) -> list[Said]:
+    """What a request adds to its history: references resolved, and nothing twice that the history has already.
+
+    ``kept`` holds the items that the store knows, by id. Raises ``ApiError`` where a reference leads nowhere.
+    """
+    known = {item.id for item in history}
+    fresh: list[Said] = []
+    for position, item in enumerate(said):
+        if item.id and item.id in known:
+            continue
+        match item:
+            case ItemReference():
+                if item.id not in kept:
+                    raise item_not_found(item.id)
+                fresh.append(Said(position, kept[item.id]))
+            case _:
+                fresh.append(Said(position, item))
+    return fresh
+
+
+def transcript(items: list[Item]) -> list[Item]:
+    """The items that a model is shown, oldest first, each call with its output.
+
+    A call that was cut short and never answered is left out. Raises ``ApiError`` for a call without output, an output
+    without call, a call id that stands twice, and a sealed item that no key of this server opens.
+    """
+    outputs = _outputs(items)
+    shown: list[Item] = []
+    group: list[ClientCall] = []
+    for item in items:
+        match item:
+            case FunctionCall() | CustomToolCall():
+                if item.call_id in outputs:
+                    group.append(item)
+                elif item.status != "incomplete":
+                    raise no_output_for_call(item.call_id)
+            case _:
+                shown += _with_outputs(group, outputs)
+                group = []
+                shown += _shown(item)
+    return shown + _with_outputs(group, outputs)
+
+
+def _outputs(items: list[Item]) -> dict[str, ClientOutput]:
+    """The outputs by call id, each after its call."""
+    called: set[str] = set()
+    outputs: dict[str, ClientOutput] = {}
+    for item in items:
+        match item:
+            case FunctionCall(call_id=call_id) | CustomToolCall(call_id=call_id):
+                if call_id in called:
+                    raise _twice(call_id)
+                called.add(call_id)
+            case FunctionCallOutput(call_id=call_id) | CustomToolCallOutput(call_id=call_id):
+                if call_id not in called:
+                    raise no_call_for_output(call_id)
+                if call_id in outputs:
+                    raise _twice(call_id)
+                outputs[call_id] = item
+            case _:
+                pass
+    return outputs
+
+
+def _with_outputs(group: list[ClientCall], outputs: Mapping[str, ClientOutput]) -> list[Item]:
+    return [*group, *(outputs[call.call_id] for call in group)]
+
+
+def _shown(item: Item) -> list[Item]:
+    match item:
+        case FunctionCallOutput() | CustomToolCallOutput() | CompactionTrigger():
+            return []
+        case Compaction():
+            raise invalid_encrypted_content(item.id)
+        case _:
+            return [item]
+
+
+def _twice(call_id: str) -> ApiError:
+    return invalid_request(f"Duplicate call_id: '{call_id}' stands more than once in the conversation.", param="input")

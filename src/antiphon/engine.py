@@ -1,0 +1,170 @@
+"""The turn loop: model, tools, model, tools, until the model has spoken or the client has a call to answer.
+
+The engine knows backends, tools and the machine; it knows no store and no HTTP. Streaming, JSON and background runs
+differ only in the ``emit`` that they pass.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
+
+import anyio
+from msgspec import Struct
+from msgspec.structs import replace
+
+from antiphon.backends import Backend, UpstreamError
+from antiphon.core.calls import OpenCall
+from antiphon.core.machine import Machine
+from antiphon.core.turn import Turn
+from antiphon.protocol.events import PhaseType, StreamEvent
+from antiphon.protocol.items import Item
+from antiphon.protocol.response import Response, ResponseError
+from antiphon.tools import Tool
+
+log = logging.getLogger(__name__)
+
+Emit = Callable[[list[StreamEvent]], Awaitable[None]]
+"""Takes events on. It keeps the order in which it is called, also when several tasks call it."""
+
+Keep = Callable[[Response, Mapping[str, str]], Awaitable[None]]
+"""Stores a final response and what the model read of each hosted call, by item id; returns when both are durable."""
+
+ENDING_SECONDS = 10.0
+"""How long the end of a run may take once nobody waits for it."""
+
+
+class Task(Struct, frozen=True):
+    """What a run needs: the response as it opens, the first turn, and who answers.
+
+    ``allowed`` names the only functions that may be called (None: all that the turn declares, and any other the client's).
+    """
+
+    response: Response
+    turn: Turn
+    backend: Backend
+    tools: Mapping[str, Tool] = {}
+    allowed: frozenset[str] | None = None
+    raw_thoughts: bool = False
+
+
+async def run(task: Task, *, new_id: Callable[[str], str], now: Callable[[], int], emit: Emit, keep: Keep) -> Response:
+    """Make a response, from ``response.created`` to its one terminal event, and return it final.
+
+    Nothing is emitted before the upstream has accepted the first turn: until then `UpstreamError` is raised, and the
+    caller can still answer with a plain error. Afterwards every fault ends in ``response.failed``, a cancellation in a
+    response that is ``cancelled``, and nothing is raised but the cancellation itself. A final response is kept before its
+    terminal event is emitted.
+    """
+    running = Running(task, new_id=new_id, emit=emit, keep=keep)
+    try:
+        await running.converse()
+        await running.complete(now())
+    except UpstreamError as error:
+        if running.unheard:
+            raise
+        log.warning(
+            "upstream failed", extra={"action": "upstream_failed", "fault": error.fault, "detail": error.detail}
+        )
+        await running.fail(_response_error(error))
+    except anyio.get_cancelled_exc_class():
+        await running.cancel()
+        raise
+    except Exception:
+        if running.unheard:
+            raise
+        log.exception("run failed", extra={"action": "run_failed", "response": task.response.id})
+        await running.fail(ResponseError(code="server_error", message="The server had an error. Please try again."))
+    return running.machine.response
+
+
+class Running:
+    """A run in progress: the machine, and the opening events for as long as they are held back."""
+
+    def __init__(self, task: Task, *, new_id: Callable[[str], str], emit: Emit, keep: Keep) -> None:
+        self._task = task
+        self._emit = emit
+        self._keep = keep
+        self._outputs: dict[str, str] = {}
+        self.machine = Machine(
+            task.response,
+            new_id=new_id,
+            kinds={name: tool.kind for name, tool in task.tools.items()},
+            allowed=task.allowed,
+            raw_thoughts=task.raw_thoughts,
+        )
+        self._held = self.machine.start()
+
+    @property
+    def unheard(self) -> bool:
+        """Whether nothing was emitted so far."""
+        return bool(self._held)
+
+    async def converse(self) -> None:
+        """Model, tools, model, tools."""
+        turn = self._task.turn
+        while True:
+            await self._speak(turn)
+            hosted = [call for call in self.machine.calls if call.kind.hosted]
+            async with anyio.create_task_group() as group:
+                for call in hosted:
+                    group.start_soon(self._answer, call)
+            if not hosted or len(hosted) < len(self.machine.calls):
+                return
+            items: list[Item] = [*self._task.turn.items, *self.machine.finished]
+            turn = replace(self._task.turn, items=items, outputs={**self._task.turn.outputs, **self._outputs})
+
+    async def complete(self, now: int) -> None:
+        """Keep the response, then say that it is over."""
+        await self._keep(self.machine.outcome(now), self._outputs)
+        await self._say(self.machine.complete(now))
+
+    async def fail(self, error: ResponseError) -> None:
+        """End in ``response.failed``."""
+        await self._end(self.machine.fail(error))
+
+    async def cancel(self) -> None:
+        """End as cancelled, whoever still listens."""
+        if self.unheard or self.machine.ended:
+            return
+        with anyio.move_on_after(ENDING_SECONDS, shield=True):
+            await self._end(self.machine.cancel())
+
+    async def _end(self, events: list[StreamEvent]) -> None:
+        try:
+            await self._keep(self.machine.response, self._outputs)
+        except Exception:  # the run has failed already: its terminal event must come, kept or not
+            log.exception(
+                "response not kept", extra={"action": "response_not_kept", "response": self._task.response.id}
+            )
+        await self._say(events)
+
+    async def _speak(self, turn: Turn) -> None:
+        self.machine.next_turn()
+        async with aclosing(self._task.backend.stream(turn)) as heard:
+            async for deltas in heard:
+                await self._say(self.machine.feed(deltas))
+
+    async def _answer(self, call: OpenCall) -> None:
+        async def report(phase: PhaseType) -> None:
+            await self._say(self.machine.phase(call, phase))
+
+        answered = await self._task.tools[call.name].call(call, report)
+        self._outputs[call.id] = answered.output
+        await self._say(self.machine.answer(call, answered.item))
+
+    async def _say(self, events: list[StreamEvent]) -> None:
+        held, self._held = self._held, []
+        if held or events:
+            await self._emit(held + events if held else events)
+
+
+def _response_error(error: UpstreamError) -> ResponseError:
+    match error.fault:
+        case "rate_limit_exceeded" | "context_length_exceeded":
+            return ResponseError(code=error.fault, message=str(error))
+        case "content_filter" | "invalid_request":
+            return ResponseError(code="invalid_prompt", message=str(error))
+        case "server_error" | "timeout" | "unavailable" | "misconfigured":
+            return ResponseError(code="server_error", message=str(error))

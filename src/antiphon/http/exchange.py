@@ -1,0 +1,135 @@
+"""One HTTP request and its answer, over raw ASGI: nothing here costs anything per event."""
+
+from __future__ import annotations
+
+import secrets
+from time import perf_counter
+from typing import TYPE_CHECKING, Any  # ASGI scopes and messages are open
+
+import msgspec
+from starlette.datastructures import Headers, QueryParams
+
+from antiphon.protocol.errors import ApiError, body_too_large, invalid_request, unsupported_content_type
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.types import Receive, Scope, Send
+
+    from antiphon.lifecycle import Caller
+
+JSON = b"application/json"
+SSE = b"text/event-stream; charset=utf-8"
+_PRINTABLE = frozenset(map(chr, range(0x21, 0x7F)))
+_encode = msgspec.json.Encoder().encode
+
+
+class ClientLeft(Exception):
+    """The client closed the connection before its request was whole."""
+
+
+class Exchange:
+    """A request that is being answered. ``is_azure``: the path is one of Azure's, and so are the errors."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self.receive = receive
+        self._send = send
+        self._began = perf_counter()
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.is_azure = self.path.startswith("/openai/")
+        self.headers = Headers(scope=scope)
+        token = secrets.token_hex(16)
+        self._uuid = f"{token[:8]}-{token[8:12]}-{token[12:16]}-{token[16:20]}-{token[20:]}"
+        self.request_id = self._uuid if self.is_azure else f"req_{token}"
+        self.started = False
+        self.params: Mapping[str, str] = {}
+        self.caller: Caller | None = None
+        self.extra: list[tuple[bytes, bytes]] = []
+
+    @property
+    def query(self) -> QueryParams:
+        """The query string."""
+        return QueryParams(self.scope["query_string"])
+
+    async def body(self, limit: int) -> bytes:
+        """The whole body, refused as soon as it is longer than ``limit`` bytes or turns out not to be JSON."""
+        media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != "application/json" and not media_type.endswith("+json"):
+            raise unsupported_content_type(media_type)
+        if self.headers.get("content-encoding", "identity").lower() != "identity":
+            raise invalid_request("Compressed request bodies are not supported.", code="unsupported_content_encoding")
+        length = self.headers.get("content-length", "")
+        if length.isdigit() and int(length[:20]) > limit:
+            raise body_too_large(limit)
+        return await self._read(limit)
+
+    async def _read(self, limit: int) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientLeft
+            chunk: bytes = message.get("body", b"")
+            size += len(chunk)
+            if size > limit:
+                raise body_too_large(limit)
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def add_header(self, name: str, values: list[str]) -> None:
+        """Name something in a header of the answer. What a caller wrote may be in it: only printable ASCII goes out."""
+        text = ", ".join("".join(letter for letter in value if letter in _PRINTABLE)[:64] for value in values[:32])
+        self.extra.append((name.encode(), text.encode()))
+
+    async def left(self) -> None:
+        """Wait until the client closes the connection. Only after the body was read."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
+    async def start(self, status: int, media_type: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+        """Send the head of the answer."""
+        self.started = True
+        await self._send({
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(b"content-type", media_type), *headers, *self.extra, *self._standing()],
+        })
+
+    async def write(self, chunk: bytes, *, more: bool = True) -> None:
+        """Send a piece of the answer, the last one if no more follows."""
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
+
+    async def answer(self, body: bytes, *, status: int = 200) -> None:
+        """Answer with JSON."""
+        await self.start(status, JSON, [(b"content-length", b"%d" % len(body))])
+        await self.write(body, more=False)
+
+    async def answer_with(self, value: Any, *, status: int = 200) -> None:  # whatever msgspec can encode
+        """Answer with a struct."""
+        await self.answer(_encode(value), status=status)
+
+    async def refuse(self, error: ApiError) -> None:
+        """Answer with an error, in the words that the path's clients know."""
+        worded = error.in_azure_words() if self.is_azure else error
+        self.extra += [(name.encode(), value.encode()) for name, value in worded.headers.items()]
+        if worded.status == 413:  # the rest of the body is not wanted
+            self.extra.append((b"connection", b"close"))
+        await self.answer_with(worded.body, status=worded.status)
+
+    def _standing(self) -> list[tuple[bytes, bytes]]:
+        """The headers of every answer (recorded)."""
+        standing = [
+            (b"openai-version", b"2020-10-01"),
+            (b"openai-processing-ms", b"%d" % ((perf_counter() - self._began) * 1000)),
+            (b"x-content-type-options", b"nosniff"),
+            (b"x-request-id", self.request_id.encode()),
+            (b"apim-request-id", self._uuid.encode()),
+        ]
+        theirs = self.headers.get("x-ms-client-request-id")
+        if theirs and len(theirs) <= 128 and _PRINTABLE.issuperset(theirs):
+            standing.append((b"x-ms-client-request-id", theirs.encode()))
+        return standing

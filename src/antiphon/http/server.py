@@ -1,0 +1,87 @@
+"""Listening: a socket, uvicorn on it, and the one line that says where the server is."""
+
+from __future__ import annotations
+
+import gc
+import resource
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from antiphon.http.app import App
+
+DRAIN_SECONDS = 10
+BACKLOG = 2048
+
+
+class CannotListen(Exception):
+    """The address cannot be listened on; the message says what to do."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises `CannotListen`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise CannotListen(
+            f"Cannot listen on {host}:{port}: {error.strerror or error}. Choose another with --host or --port."
+        ) from error
+    return listener
+
+
+def url(listener: socket.socket) -> str:
+    """The address of a listening socket as a client writes it."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def listen(app: App, listener: socket.socket, *, ready: Callable[[], None]) -> None:
+    """Serve until a signal comes; ``ready`` is called once requests are answered."""
+    _allow_many_sockets()
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        date_header=True,
+        http="httptools",
+        interface="asgi3",
+        lifespan="off",
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_keep_alive=75,
+        ws="none",
+    )
+    await Announced(config, ready).serve(sockets=[listener])
+
+
+class Announced(uvicorn.Server):
+    """A server that says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so."""
+        await super().startup(sockets)
+        gc.freeze()
+        self._ready()
+
+
+def _allow_many_sockets() -> None:
+    """A stream takes a socket on either side; the soft limit of a shell is often a thousand."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

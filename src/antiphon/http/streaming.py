@@ -1,0 +1,82 @@
+"""A run and its client: events as they come, or the response when it is whole; a client that leaves stops the model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from antiphon.backends import UpstreamError
+from antiphon.core.sse import FILLER_LENGTH, frames
+from antiphon.http.exchange import SSE
+from antiphon.http.faults import as_api_error
+from antiphon.ids import letters
+
+if TYPE_CHECKING:
+    from antiphon.http.exchange import Exchange
+    from antiphon.engine import Emit
+    from antiphon.http.exchange import Exchange
+    from antiphon.lifecycle import Lifecycle, Prepared
+    from antiphon.protocol.events import StreamEvent
+    from antiphon.protocol.response import Response
+
+FILLER = letters(FILLER_LENGTH)
+HEADERS = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+DONE = b"data: [DONE]\n\n"
+
+
+class Watched:
+    """The emit of a stream: the first events bring the head of the answer, each call is one write, in order."""
+
+    def __init__(self, exchange: Exchange, *, filler: str | None) -> None:
+        self._exchange = exchange
+        self._filler = filler
+        self._lock = anyio.Lock(fast_acquire=True)
+
+    async def __call__(self, events: list[StreamEvent]) -> None:
+        """Send events."""
+        async with self._lock:
+            if not self._exchange.started:
+                await self._exchange.start(200, SSE, HEADERS)
+            await self._exchange.write(frames(events, self._filler))
+
+
+async def discard(events: list[StreamEvent]) -> None:
+    """The emit of a JSON answer: a stream that nobody watches."""
+
+
+async def stream(
+    exchange: Exchange, lifecycle: Lifecycle, prepared: Prepared, *, filler: str | None, end: bytes
+) -> None:
+    """Answer with server-sent events. Raises ``ApiError`` where nothing was sent yet."""
+    response = await _run(exchange, lifecycle, prepared, Watched(exchange, filler=filler))
+    if response is not None:
+        await exchange.write(end, more=False)
+
+
+async def whole(exchange: Exchange, lifecycle: Lifecycle, prepared: Prepared) -> None:
+    """Answer with the final response. Raises ``ApiError`` where there is none."""
+    response = await _run(exchange, lifecycle, prepared, discard)
+    if response is not None:
+        await exchange.answer_with(response)
+
+
+async def _run(exchange: Exchange, lifecycle: Lifecycle, prepared: Prepared, emit: Emit) -> Response | None:
+    """The final response; None where the client left before it was whole."""
+    response: Response | None = None
+    fault: UpstreamError | None = None
+
+    async def watch() -> None:
+        await exchange.left()
+        group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        try:
+            response = await lifecycle.perform(prepared, emit)
+        except UpstreamError as error:
+            fault = error
+        group.cancel_scope.cancel()
+    if fault is not None:
+        raise as_api_error(fault) from fault
+    return response
