@@ -262,6 +262,14 @@ def test_an_endless_event_is_refused() -> None:
             [frames.feed(block) for _ in range(9)]
 
 
+def test_a_chunk_without_choices_is_no_error() -> None:
+    """Usage may come alone, and a chunk may hold nothing that is known."""
+    usage = b'data: {"usage": {"prompt_tokens": 3, "completion_tokens": 2}}\n\n'
+    assert [Text("A"), Finish("stop", spent(3, 2))] == hear(
+        frame(delta={"content": "A"}, finish_reason="stop"), usage, b'data: {"x": 1}\n\n', b"data: [DONE]\n\n"
+    )
+
+
 def test_other_choices_are_not_heard() -> None:
     """An upstream that answers twice is heard once."""
     chunk = b'data: {"choices": [{"index": 1, "delta": {"content": "B"}}, {"index": 0, "delta": {"content": "A"}}]}\n\n'

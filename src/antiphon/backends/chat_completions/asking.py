@@ -27,7 +27,7 @@ def to_wire(turn: Turn, config: Config) -> bytes:
     limit = _given(turn.max_output_tokens)
     effort = turn.reasoning.effort if turn.reasoning else None
     request = shapes.Request(
-        model=_given(config.model),
+        model=_given(config.model or turn.model),
         messages=tell(turn, developer_role=config.developer_role, send_reasoning=config.send_reasoning),
         stream_options=shapes.StreamOptions() if config.stream_options else UNSET,
         tools=[_tool(function) for function in functions] or UNSET,

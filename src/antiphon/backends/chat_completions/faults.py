@@ -130,10 +130,9 @@ class Body(Struct, frozen=True):
 def read_complaint(body: bytes) -> Complaint | None:
     """Find the error object in a body or an event; None where there is none, as in an HTML page."""
     try:
-        found = msgspec.json.decode(body, type=Body | list[Body])
+        bodies = _bodies(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    bodies = found if isinstance(found, list) else [found]  # Gemini wraps its error in a list
     return next((each.complaint for each in bodies if each.complaint is not None), None)
 
 
@@ -164,6 +163,12 @@ def rejects_field(body: bytes, field: str) -> bool:
         return False
     words = f"{complaint.kind} {complaint.message}"
     return bool(REJECTED_FIELD.search(words)) and (complaint.param == field or field in words)
+
+
+def _bodies(body: bytes) -> list[Body]:
+    if body.lstrip()[:1] == b"[":  # Gemini wraps its error in a list
+        return msgspec.json.decode(body, type=list[Body])
+    return [msgspec.json.decode(body, type=Body)]
 
 
 def _fault(status: int, complaint: Complaint) -> UpstreamFault:

@@ -76,7 +76,7 @@ class Frames:
             raise UpstreamError("server_error", "The model's server sent an event that is too long.")
 
     def _read(self, lines: list[bytes]) -> list[bytes]:
-        events = []
+        events: list[bytes] = []
         for raw in lines:
             line = raw[:-1] if raw[-1:] == b"\r" else raw
             if line[:5] == b"data:":

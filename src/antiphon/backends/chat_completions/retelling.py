@@ -112,10 +112,6 @@ def _hosted(item: Item, output: str) -> Told:
             name, arguments = "code_interpreter", _json(Code(item.code or ""))
         case ImageGenerationCall():
             name, arguments = "image_generation", _json(Prompt(item.revised_prompt or ""))
-        case FunctionCall():
-            name, arguments = item.name, item.arguments
-        case CustomToolCall():
-            name, arguments = item.name, _json(Input(item.input))
         case ShellCall():
             name, arguments = "shell", _json(item.action)
         case _:

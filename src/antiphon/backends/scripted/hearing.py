@@ -65,7 +65,7 @@ def _text(item: Item, turn: Turn) -> str:
 
 
 def _joined(parts: Iterable[MessagePart]) -> str:
-    texts = []
+    texts: list[str] = []
     for part in parts:
         match part:
             case InputText() | OutputText():

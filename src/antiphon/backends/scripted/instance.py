@@ -11,9 +11,11 @@ import math
 from typing import TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType, field
 
-Json: TypeAlias = object  # what msgspec decodes; every access below is a match
+Json: TypeAlias = object
+"""Any JSON value; a schema is one until it is read as a `Schema`."""
+
 DEPTH = 64
 """How deep a schema is followed; one that goes on for ever has no instance, and null stands for it."""
 
@@ -31,132 +33,125 @@ FORMATS = {
 }
 
 
-class Bounds(Struct, frozen=True, rename="camel"):
-    """What bounds a number."""
+class Schema(Struct, frozen=True, rename="camel"):
+    """The keywords that are understood."""
 
+    ref: str | None = field(default=None, name="$ref")
+    const: Json | UnsetType = UNSET
+    enum: list[Json] = []
+    any_of: list[Json] = []
+    one_of: list[Json] = []
+    all_of: list[Json] = []
+    type: str | list[str] | None = None
+    properties: dict[str, Json] = {}
+    required: list[str] = []
+    items: Json = True
+    prefix_items: list[Json] = []
+    min_items: int = 0
+    min_length: int = 0
+    format: str | None = None
     minimum: float = -math.inf
     exclusive_minimum: float = -math.inf
     maximum: float = math.inf
     exclusive_maximum: float = math.inf
     multiple_of: float = 0
 
-    def admit(self, number: float) -> bool:
+    def admits(self, number: float) -> bool:
         """Tell whether a number lies between the bounds."""
         return self.minimum <= number <= self.maximum and self.exclusive_minimum < number < self.exclusive_maximum
 
 
 def instance(schema: Json) -> Json:
-    """Give the least value that a JSON Schema admits."""
-    return _made(schema, schema, DEPTH)
+    """Give the least value that a JSON Schema admits; null for a schema that cannot be read or followed."""
+    return _Maker(schema).made(schema, DEPTH)
 
 
-def _made(schema: Json, root: Json, depth: int) -> Json:
-    if depth == 0:
-        return None
-    match schema:
-        case {"const": value} | {"enum": [value, *_]}:
-            return value
-        case {"$ref": str(pointer)}:
-            return _made(_found(pointer, root), root, depth - 1)
-        case {"anyOf": [first, *_]} | {"oneOf": [first, *_]}:
-            return _made(first, root, depth - 1)
-        case {"allOf": [*members]}:
-            return _joined([_made(member, root, depth - 1) for member in members])
-        case {"type": [*names]}:
-            return _of_type(names[0] if names else None, schema, root, depth)
-        case {"type": name}:
-            return _of_type(name, schema, root, depth)
-        case {"properties": _} | {"required": _}:
-            return _of_type("object", schema, root, depth)
-        case _:
+class _Maker:
+    """Makes values for the parts of one schema, the root of its references."""
+
+    def __init__(self, root: Json) -> None:
+        self._root = root
+
+    def made(self, node: Json, depth: int) -> Json:
+        schema = _read(node)
+        if depth == 0 or schema is None:
             return None
+        if schema.const is not UNSET:
+            return schema.const
+        if schema.enum:
+            return schema.enum[0]
+        if schema.ref is not None:
+            return self.made(self._found(schema.ref), depth - 1)
+        if chosen := schema.any_of or schema.one_of:
+            return self.made(chosen[0], depth - 1)
+        if schema.all_of:
+            return _joined([self.made(member, depth - 1) for member in schema.all_of])
+        return self._of_type(schema, depth)
+
+    def _of_type(self, schema: Schema, depth: int) -> Json:
+        match _type(schema):
+            case "object":
+                return {name: self.made(schema.properties.get(name), depth - 1) for name in schema.required}
+            case "array" if schema.prefix_items:
+                return [self.made(member, depth - 1) for member in schema.prefix_items]
+            case "array":
+                return [self.made(schema.items, depth - 1)] * schema.min_items
+            case "string":
+                return FORMATS.get(schema.format or "", "x" * schema.min_length)
+            case "integer":
+                return math.ceil(_number(schema, whole=True))
+            case "number":
+                return _number(schema, whole=False)
+            case "boolean":
+                return False
+            case _:
+                return None
+
+    def _found(self, pointer: str) -> Json:
+        place = self._root
+        for step in pointer.removeprefix("#").split("/")[1:]:
+            place = _members(place).get(step.replace("~1", "/").replace("~0", "~"))
+        return place
 
 
-def _of_type(name: Json, schema: Json, root: Json, depth: int) -> Json:
-    match name:
-        case "object":
-            return _object(schema, root, depth)
-        case "array":
-            return _array(schema, root, depth)
-        case "string":
-            return _string(schema)
-        case "integer":
-            return math.ceil(_number(schema, whole=True))
-        case "number":
-            return _number(schema, whole=False)
-        case "boolean":
-            return False
-        case _:
-            return None
-
-
-def _object(schema: Json, root: Json, depth: int) -> Json:
-    match schema:
-        case {"required": [*names], "properties": dict(properties)}:
-            return {name: _made(properties.get(name), root, depth - 1) for name in names}
-        case {"required": [*names]}:
-            return dict.fromkeys(names)
-        case _:
-            return {}
-
-
-def _array(schema: Json, root: Json, depth: int) -> Json:
-    match schema:
-        case {"prefixItems": [*members]}:
-            return [_made(member, root, depth - 1) for member in members]
-        case {"minItems": int(least), "items": member}:
-            return [_made(member, root, depth - 1)] * least
-        case {"minItems": int(least)}:
-            return [None] * least
-        case _:
-            return []
-
-
-def _string(schema: Json) -> str:
-    match schema:
-        case {"format": str(form)} if form in FORMATS:
-            return FORMATS[form]
-        case {"minLength": int(least)}:
-            return "x" * least
-        case _:
-            return ""
-
-
-def _number(schema: Json, *, whole: bool) -> float:
-    """Give 0 where it fits, else the number next to the bound that is in its way."""
+def _read(node: Json) -> Schema | None:
     try:
-        bounds = msgspec.convert(schema, Bounds)
-    except msgspec.ValidationError:  # draft 4 says `true` where later ones say a number
-        return 0
-    low, high = max(bounds.minimum, bounds.exclusive_minimum), min(bounds.maximum, bounds.exclusive_maximum)
+        return msgspec.convert(node, Schema)
+    except msgspec.ValidationError:  # ``true``, or a keyword of another draft
+        return None
+
+
+def _type(schema: Schema) -> str | None:
+    match schema.type:
+        case str(name):
+            return name
+        case None:
+            return "object" if schema.properties or schema.required else None
+        case names:
+            return names[0] if names else None
+
+
+def _number(schema: Schema, *, whole: bool) -> float:
+    """Give 0 where it fits, else the number next to the bound that is in its way."""
+    low, high = max(schema.minimum, schema.exclusive_minimum), min(schema.maximum, schema.exclusive_maximum)
     step = 1 if whole else min(1, (high - low) / 2)
-    if bounds.admit(0):
+    if schema.admits(0):
         number = 0.0
     elif low >= 0:
-        number = low if bounds.admit(low) else low + step
+        number = low if schema.admits(low) else low + step
     else:
-        number = high if bounds.admit(high) else high - step
-    return math.ceil(number / bounds.multiple_of) * bounds.multiple_of if bounds.multiple_of else number
+        number = high if schema.admits(high) else high - step
+    return math.ceil(number / schema.multiple_of) * schema.multiple_of if schema.multiple_of else number
 
 
 def _joined(values: list[Json]) -> Json:
-    whole: dict[Json, Json] = {}
-    for value in values:
-        if not isinstance(value, dict):
-            return value
-        whole |= value
-    return whole
+    """Give the objects as one; of other values the first fits as well as any."""
+    objects = [_members(value) for value in values]
+    return {name: value for each in objects for name, value in each.items()} if any(objects) else values[0]
 
 
-def _found(pointer: str, root: Json) -> Json:
-    place = root
-    for step in pointer.removeprefix("#").strip("/").split("/"):
-        name = step.replace("~1", "/").replace("~0", "~")
-        match place:
-            case dict() if name in place:
-                place = place[name]
-            case _ if not name:
-                pass
-            case _:
-                return None
-    return place
+def _members(value: Json) -> dict[str, Json]:
+    try:
+        return msgspec.convert(value, dict[str, Json])
+    except msgspec.ValidationError:
+        return {}

@@ -1,0 +1,1 @@
+"""Tests of the backend that speaks from a script."""
