@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from antiphon.backends import Backend, UpstreamError
 from antiphon.core.calls import OpenCall
 from antiphon.core.machine import Machine
-from antiphon.core.turn import Turn
+from antiphon.core.turn import Choice, Turn
 from antiphon.protocol.events import PhaseType, StreamEvent
 from antiphon.protocol.items import Item
 from antiphon.protocol.response import Response, ResponseError
@@ -113,7 +113,12 @@ class Running:
             if not hosted or len(hosted) < len(self.machine.calls):
                 return
             items: list[Item] = [*self._task.turn.items, *self.machine.finished]
-            turn = replace(self._task.turn, items=items, outputs={**self._task.turn.outputs, **self._outputs})
+            turn = replace(
+                self._task.turn,
+                items=items,
+                outputs={**self._task.turn.outputs, **self._outputs},
+                choice=_relaxed(self._task.turn.choice),
+            )
 
     async def complete(self, now: int) -> None:
         """Keep the response, then say that it is over."""
@@ -158,6 +163,11 @@ class Running:
         held, self._held = self._held, []
         if held or events:
             await self._emit(held + events if held else events)
+
+
+def _relaxed(choice: Choice) -> Choice:
+    """What was demanded has been called: from now on the model may answer."""
+    return replace(choice, mode="auto") if choice.mode == "required" else choice
 
 
 def _response_error(error: UpstreamError) -> ResponseError:

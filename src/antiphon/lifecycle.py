@@ -138,7 +138,7 @@ class Lifecycle:
         return Prepared(
             task=Task(
                 response=response,
-                turn=_turn(request, offered, items=items, outputs=history.outputs),
+                turn=_turn(request, offered, model=name, items=items, outputs=history.outputs),
                 backend=deployment.backend,
                 allowed=offered.allowed,
                 raw_thoughts=deployment.raw_thoughts,
@@ -242,11 +242,13 @@ def _row(said: Said, extras: list[dict[str, Any]]) -> ItemRow:
     return ItemRow(id=said.item.id, data=data)
 
 
-def _turn(request: CreateResponse, offered: Offer, *, items: list[Item], outputs: dict[str, str]) -> Turn:
+def _turn(
+    request: CreateResponse, offered: Offer, *, model: str, items: list[Item], outputs: dict[str, str]
+) -> Turn:
     shows_logprobs = "message.output_text.logprobs" in request.include
     return Turn(
         items=items,
-        model=request.model,
+        model=model,
         instructions=request.instructions,
         outputs=outputs,
         functions=offered.functions,

@@ -142,7 +142,10 @@ def _deployed(head: Head, backend: Backend) -> Deployment:
 
 def connect_llama(base_url: str, key: str) -> Backend:
     """The dialect that the embedded engine speaks."""
-    return ChatCompletions(ChatConfig(base_url=base_url, api_key=key, max_tokens_field="max_tokens"))
+    # llama.cpp takes the name of a demanded function for "auto": that function alone, and "required", is what it obeys.
+    return ChatCompletions(
+        ChatConfig(base_url=base_url, api_key=key, max_tokens_field="max_tokens", named_tool_choice=False)
+    )
 
 
 def _load(group: str, table: dict[str, str], name: str) -> Any:  # the table says what it is
