@@ -66,10 +66,10 @@ def serve_command(
     refuse_open_server(settings)
     log_to_stderr(log_level)
     with server.bind(listening.host, listening.port) as listener:
-        uvloop.run(serve(settings, partial(_listen, settings, listener)))
+        uvloop.run(serve(settings, partial(_listen, listener)))
 
 
-async def _listen(settings: Config, listener: socket.socket, http: HttpApp) -> None:
+async def _listen(listener: socket.socket, http: HttpApp) -> None:
     def ready() -> None:
         address = server.url(listener)
         print(f"Antiphon answers at {address}/v1 (Azure clients: {address}/openai/v1).", file=sys.stderr, flush=True)

@@ -1,7 +1,7 @@
 """The configuration: one TOML file, read once. Any string may be ``env:NAME`` or ``file:PATH``.
 
-A key that is not known is an error that names the nearest known one, because a setting that is silently ignored is worse
-than a server that does not start.
+A key that is not known is an error that names the nearest known one, because a setting that is silently ignored is
+worse than a server that does not start.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar  # TOML is open until it is converted
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct, inspect
@@ -20,6 +20,7 @@ from platformdirs import user_data_path
 from antiphon import outbound
 from antiphon.backends.llama import Config as Embedded
 from antiphon.http.auth import Config as Auth
+from antiphon.protocol.parts import Json
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 MIB = 1_048_576
@@ -74,8 +75,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     outbound: outbound.Config = outbound.Config()
     background: Background = Background()
     embedded: Embedded = Embedded()
-    deployments: list[dict[str, Any]] = []
-    image_deployments: list[dict[str, Any]] = []
+    deployments: list[dict[str, Any]] = []  # each backend has keys of its own
+    image_deployments: list[dict[str, Any]] = []  # likewise
 
 
 def read_config(path: Path | None) -> Config:
@@ -93,7 +94,7 @@ def read_config(path: Path | None) -> Config:
     return config
 
 
-def converted(raw: Any, type_: type[T], *, place: str) -> T:  # TOML is open until it is converted
+def converted(raw: Json, type_: type[T], *, place: str) -> T:
     """A table as a struct. Raises `ConfigError` naming the key, and the known key that is nearest to an unknown one."""
     try:
         return msgspec.convert(raw, type_)
@@ -115,8 +116,8 @@ def refuse_open_server(config: Config) -> None:
     """A server that others can reach needs keys. Raises `ConfigError`."""
     if config.auth is None and not is_loopback(config.server.host):
         raise ConfigError(
-            f"{config.server.host} can be reached from other machines, and there are no keys. Give the server an [auth] "
-            'section, such as keys = [{ key = "env:ANTIPHON_KEY", tenant = "me" }], or let it listen on 127.0.0.1.'
+            f"{config.server.host} can be reached from other machines, and there are no keys. Give the server an "
+            '[auth] section, such as keys = [{ key = "env:ANTIPHON_KEY", tenant = "me" }], or let it listen on 127.0.0.1.'
         )
 
 
@@ -129,7 +130,7 @@ def _check(config: Config) -> None:
             raise ConfigError(f"Two deployments are named {name!r}.")
 
 
-def _resolved(value: Any, place: str) -> Any:  # TOML is open until it is converted
+def _resolved(value: Json, place: str) -> Json:
     """The same with ``env:`` and ``file:`` strings replaced by what they point to."""
     match value:
         case dict():

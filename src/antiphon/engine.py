@@ -38,7 +38,7 @@ ENDING_SECONDS = 10.0
 class Task(Struct, frozen=True):
     """What a run needs: the response as it opens, the first turn, and who answers.
 
-    ``allowed`` names the only functions that may be called (None: all that the turn declares, and any other the client's).
+    ``allowed`` names the only functions that may be called; with None a call of any name is heard, as the client's.
     """
 
     response: Response
@@ -54,8 +54,8 @@ async def run(task: Task, *, new_id: Callable[[str], str], now: Callable[[], int
 
     Nothing is emitted before the upstream has accepted the first turn: until then `UpstreamError` is raised, and the
     caller can still answer with a plain error. Afterwards every fault ends in ``response.failed``, a cancellation in a
-    response that is ``cancelled``, and nothing is raised but the cancellation itself. A final response is kept before its
-    terminal event is emitted.
+    response that is ``cancelled``, and nothing is raised but the cancellation itself. A final response is kept before
+    its terminal event is emitted.
     """
     running = Running(task, new_id=new_id, emit=emit, keep=keep)
     try:

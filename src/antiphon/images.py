@@ -44,7 +44,7 @@ async def with_fetched_images(items: list[Item], outbound: Outbound) -> list[Ite
     async def fetch(url: str) -> None:
         async with limiter:
             try:
-                fetched[url] = await _as_data(url, outbound)
+                fetched[url] = await _inlined(url, outbound)
             except ApiError as error:
                 refused.append(error)
                 group.cancel_scope.cancel()
@@ -57,7 +57,7 @@ async def with_fetched_images(items: list[Item], outbound: Outbound) -> list[Ite
     return [_with_images(item, fetched) for item in items]
 
 
-async def _as_data(url: str, outbound: Outbound) -> str:
+async def _inlined(url: str, outbound: Outbound) -> str:
     try:
         found = await outbound.fetch(url, limit=IMAGE_BYTES, accept="image/*")
     except OutboundError as error:

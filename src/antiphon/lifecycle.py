@@ -7,8 +7,7 @@ here, not in the turn loop. `perform` runs the engine and keeps what came of it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any  # what a caller puts into an item beyond the protocol is open
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct, to_builtins
@@ -27,6 +26,9 @@ from antiphon.outbound import Outbound
 from antiphon.protocol.checks import check
 from antiphon.protocol.content import InputFile, InputImage
 from antiphon.protocol.errors import invalid_request, missing_parameter, shown, unknown_parameter, unsupported_parameter
+from antiphon.protocol.items import PREFIXES, FunctionCallOutput, Item, ItemReference, Message
+from antiphon.protocol.parts import Json
+from antiphon.protocol.reading import Received
 from antiphon.protocol.refusals import (
     conversation_not_found,
     file_not_found,
@@ -34,12 +36,13 @@ from antiphon.protocol.refusals import (
     previous_response_not_found,
     tool_unavailable,
 )
-from antiphon.protocol.items import PREFIXES, FunctionCallOutput, Item, ItemReference, Message
-from antiphon.protocol.reading import Received
 from antiphon.protocol.request import CreateResponse
 from antiphon.protocol.response import Response
 from antiphon.store import ItemRow, ResponseRow
 from antiphon.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +59,8 @@ class Caller(Struct, frozen=True):
 class Deployment(Struct, frozen=True):
     """A model that callers may name, and the backend behind it.
 
-    ``model`` is what the response says that answered; None: the name that the caller used. ``fetch_images``: images that
-    are named by a URL are fetched here and handed on as data. ``raw_thoughts``: reasoning is shown as it is.
+    ``model`` is what the response says that answered; None: the name that the caller used. ``fetch_images``: images
+    that are named by a URL are fetched here and handed on as data. ``raw_thoughts``: reasoning is shown as it is.
     """
 
     name: str
@@ -235,16 +238,14 @@ def _items(rows: list[ItemRow]) -> list[Item]:
     return _decode_items(b"[" + b",".join([row.data for row in rows]) + b"]")
 
 
-def _row(said: Said, extras: list[dict[str, Any]]) -> ItemRow:
+def _row(said: Said, extras: list[dict[str, Json]]) -> ItemRow:
     """An item as it is kept: as it was read, with the keys that only the caller understands."""
     extra = extras[said.position]
     data = _encode({**extra, **to_builtins(said.item)}) if extra else _encode(said.item)
     return ItemRow(id=said.item.id, data=data)
 
 
-def _turn(
-    request: CreateResponse, offered: Offer, *, model: str, items: list[Item], outputs: dict[str, str]
-) -> Turn:
+def _turn(request: CreateResponse, offered: Offer, *, model: str, items: list[Item], outputs: dict[str, str]) -> Turn:
     shows_logprobs = "message.output_text.logprobs" in request.include
     return Turn(
         items=items,

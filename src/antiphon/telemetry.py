@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any  # what a log call adds is open
+from typing import Any
 
 import msgspec
 
@@ -17,7 +17,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
-        line: dict[str, Any] = {
+        line: dict[str, Any] = {  # what a log call adds is open
             "time": round(record.created, 3),
             "level": record.levelname.lower(),
             "message": record.getMessage(),
@@ -30,7 +30,7 @@ class JsonFormatter(logging.Formatter):
 
 def log_to_stderr(level: str) -> None:
     """Send the logs of this process to stderr from ``level`` (``debug``, ``info``, ...) on."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    stderr = logging.StreamHandler(sys.stderr)
+    stderr.setFormatter(JsonFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[stderr], force=True)
     logging.getLogger("asyncio").setLevel(logging.WARNING)

@@ -1,7 +1,7 @@
 """The composition root: which backends and databases there are, and how the parts of a server are joined.
 
-A plug-in is a line in a table, imported when it is used; a stranger's comes in by the entry-point group of the same name
-(``antiphon.backends``, ``antiphon.databases``). A backend's module holds the class and, beside it, its ``Config``.
+A plug-in is a line in a table, imported when it is used; a stranger's comes in by the entry-point group of the same
+name (``antiphon.backends``, ``antiphon.databases``). A backend's module holds the class and, beside it, its ``Config``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import importlib
 import logging
 import time
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Literal  # what a table names is known when it is imported
+from typing import TYPE_CHECKING, Any, Literal  # a class that a table names has a type when it is imported
 
 import anyio
 from msgspec import Struct
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from antiphon.backends import Backend
+    from antiphon.protocol.parts import Json
     from antiphon.store import Database
 
 log = logging.getLogger(__name__)
@@ -113,13 +114,13 @@ def _app(config: Config, *, store: Store, deployments: dict[str, Deployment], ou
 
 
 def _embedded(config: Config) -> Deployment:
-    raw = {"name": EVERY_MODEL, "backend": "llama", "model": config.embedded.model}
+    raw: dict[str, Json] = {"name": EVERY_MODEL, "backend": "llama", "model": config.embedded.model}
     head = converted(raw, Head, place="[embedded]")
     llama = _load("antiphon.backends", BACKENDS, "llama")
     return _deployed(head, llama(config.embedded, connect_llama))
 
 
-def _deployment(raw: dict[str, Any], index: int) -> Deployment:
+def _deployment(raw: dict[str, Json], index: int) -> Deployment:
     place = f"[[deployments]] {raw.get('name', index)}"
     head = converted(raw, Head, place=place)
     class_ = _load("antiphon.backends", BACKENDS, head.backend)

@@ -1,4 +1,4 @@
-"""The application: one router under every path that the official clients build, and the edge where errors are worded."""
+"""The application: one router under every path that the official clients build, and the edge that words errors."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ async def _refuse(exchange: Exchange, error: ApiError) -> None:
     await exchange.refuse(error)
 
 
-async def _nothing_there(scope: Scope, receive: Receive, send: Send) -> None:
+async def _nothing_there(scope: Scope, _receive: Receive, _send: Send) -> None:
     raise unknown_url(scope["method"], scope["path"])
 
 

@@ -1,7 +1,7 @@
 """Who is calling: a key in ``api-key`` or ``Authorization: Bearer``, and the tenant that it stands for.
 
-Without any keys the server is open to this machine alone: every key is accepted, and none is needed, but the ``Host`` of
-a request must name the server, so that a web page that rebinds its own name to this machine cannot use it.
+Without any keys the server is open to this machine alone: every key is accepted, and none is needed, but the ``Host``
+of a request must name the server, so that a web page that rebinds its own name to this machine cannot use it.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING, Any  # ASGI scopes and messages are open
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from antiphon.lifecycle import Caller
 
 JSON = b"application/json"
+ECHO_CHARACTERS = 128
 SSE = b"text/event-stream; charset=utf-8"
 _PRINTABLE = frozenset(map(chr, range(0x21, 0x7F)))
 _encode = msgspec.json.Encoder().encode
@@ -116,7 +118,7 @@ class Exchange:
         """Answer with an error, in the words that the path's clients know."""
         worded = error.in_azure_words() if self.is_azure else error
         self.extra += [(name.encode(), value.encode()) for name, value in worded.headers.items()]
-        if worded.status == 413:  # the rest of the body is not wanted
+        if worded.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # the rest of the body is not wanted
             self.extra.append((b"connection", b"close"))
         await self.answer_with(worded.body, status=worded.status)
 
@@ -130,6 +132,6 @@ class Exchange:
             (b"apim-request-id", self._uuid.encode()),
         ]
         theirs = self.headers.get("x-ms-client-request-id")
-        if theirs and len(theirs) <= 128 and _PRINTABLE.issuperset(theirs):
+        if theirs and len(theirs) <= ECHO_CHARACTERS and _PRINTABLE.issuperset(theirs):
             standing.append((b"x-ms-client-request-id", theirs.encode()))
         return standing

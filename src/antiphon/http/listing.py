@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any  # items are open: what a client added to one is listed with it
+from typing import TYPE_CHECKING
 
 import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from antiphon.protocol.parts import Json
     from antiphon.store import ItemRow, Page
 
 INCLUDED_BY = {
@@ -32,17 +33,17 @@ def listed(page: Page, include: Collection[str]) -> bytes:
 def _shown(row: ItemRow, hidden: set[str]) -> bytes:
     if not any(kind.encode() in row.data for kind in hidden):
         return row.data
-    item: dict[str, Any] = msgspec.json.decode(row.data)
+    item: dict[str, Json] = msgspec.json.decode(row.data)
     for key in ("content", "output"):
         if key in item:
             item[key] = _without_urls(item[key], hidden)
     return _encode(item)
 
 
-def _without_urls(content: Any, hidden: set[str]) -> Any:
+def _without_urls(content: Json, hidden: set[str]) -> Json:
     """A part, a list of parts or a text, without the URLs of images."""
     match content:
-        case {"type": str() as kind} if kind in hidden:
+        case dict() if content.get("type") in hidden:
             return {key: value for key, value in content.items() if key != "image_url"}
         case list():
             return [_without_urls(part, hidden) for part in content]

@@ -13,7 +13,6 @@ from antiphon.http.faults import as_api_error
 from antiphon.ids import letters
 
 if TYPE_CHECKING:
-    from antiphon.http.exchange import Exchange
     from antiphon.engine import Emit
     from antiphon.http.exchange import Exchange
     from antiphon.lifecycle import Lifecycle, Prepared

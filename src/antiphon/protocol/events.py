@@ -1,7 +1,7 @@
 """What a client's stream carries. 59 names, 27 shapes: a class a shape where several names share one.
 
-Every event has a ``type`` and a ``sequence_number`` that starts at 0 and has no gaps. Only ``antiphon.core`` makes events.
-Source: Responses API reference, sections 5.3 to 5.5, and the field sets of recorded streams.
+Every event has a ``type`` and a ``sequence_number`` that starts at 0 and has no gaps. Only ``antiphon.core`` makes
+events.Source: Responses API reference, sections 5.3 to 5.5, and the field sets of recorded streams.
 """
 
 from __future__ import annotations

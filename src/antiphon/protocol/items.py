@@ -119,7 +119,7 @@ class ItemReference(Identified, frozen=True, kw_only=True, tag="item_reference")
 class AdditionalTools(Identified, frozen=True, kw_only=True, tag="additional_tools"):
     """Tools that join the request's from here on."""
 
-    role: Literal["developer", "unknown", "user", "assistant", "system", "critic", "discriminator", "tool"] = "developer"
+    role: Role | Literal["unknown", "critic", "discriminator", "tool"] = "developer"
     tools: list[Tool]
 
 

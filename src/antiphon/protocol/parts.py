@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+"""Any JSON, where the protocol leaves it open."""
 
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
 CallId = Annotated[str, Meta(min_length=1, max_length=64)]
