@@ -92,11 +92,18 @@ def shown(value: str) -> str:
 
 def listed(values: Sequence[str]) -> str:
     """Write quoted values as the live service does: ``'a'``, ``'a' and 'b'``, ``'a', 'b', and 'c'``."""
-    match [f"'{value}'" for value in values]:
-        case [*first, before, last] if first:
-            return f"{', '.join(first)}, {before}, and {last}"
-        case quoted:
-            return " and ".join(quoted)
+    return _joined([f"'{value}'" for value in values], "and")
+
+
+def alternatives(words: Sequence[str]) -> str:
+    """Write a choice as the live service does: ``a``, ``a or b``, ``a, b, or c``."""
+    return _joined(words, "or")
+
+
+def _joined(words: Sequence[str], link: str) -> str:
+    if len(words) > 2:  # noqa: PLR2004 - from three on there are commas
+        return f"{', '.join(words[:-1])}, {link} {words[-1]}"
+    return f" {link} ".join(words)
 
 
 def invalid_request(message: str, *, param: str | None = None, code: str | None = None) -> ApiError:
@@ -262,6 +269,13 @@ def unsupported_value(param: str, value: str, *, model: str, supported: Sequence
         f"Supported values are: {listed(supported)}.",
         param=param,
         code="unsupported_value",
+    )
+
+
+def invalid_type(param: str, *, expected: str, got: str) -> ApiError:
+    """JSON of another kind; both kinds are given in words with their articles."""
+    return invalid_request(
+        f"Invalid type for '{param}': expected {expected}, but got {got} instead.", param=param, code="invalid_type"
     )
 
 

@@ -1,0 +1,141 @@
+"""The short and the older forms of a request's input, written out in full before it is read.
+
+A string is one message of the user's, ``{role, content}`` is a message, ``{id}`` refers to a kept item, and a null is
+an absent key: clients send our own output back to us with all its nulls. What a caller adds to an item beyond the
+protocol is returned beside it, to be kept with it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import msgspec
+
+from antiphon.protocol.calls import ToolSearchOutput
+from antiphon.protocol.errors import invalid_type
+from antiphon.protocol.faults import got
+from antiphon.protocol.items import AdditionalTools, Item
+
+Object = dict[str, Any]  # JSON as a caller sent it
+
+_KEYS: dict[object, frozenset[str]] = {
+    kind.__struct_config__.tag: frozenset(("type", *kind.__struct_encode_fields__)) for kind in get_args(Item)
+}
+_OPEN = frozenset((
+    "arguments",
+    "input_schema",
+    "output_schema",
+    "parameters",
+    "schema",
+))  # a null in a schema is a value
+_HOLD_TOOLS = frozenset(kind.__struct_config__.tag for kind in (AdditionalTools, ToolSearchOutput))
+
+
+def written_out(body: Object, *, nulls: bool) -> list[Object]:
+    """Write out the ``input`` of a body in place; return for each item the keys that the protocol does not know.
+
+    ``nulls`` says whether there can be any null in the body. What is no item at all is left for the reader to refuse.
+    """
+    match body.get("input"):
+        case None:
+            return []
+        case str(text):
+            body["input"] = [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}]
+            return [{}]
+        case list(items):
+            return [
+                _item(item, index, nulls=nulls) if isinstance(item, dict) else {} for index, item in enumerate(items)
+            ]
+        case other:
+            raise invalid_type("input", expected="one of a string or array of input items", got=got(other))
+
+
+def without_nulls(value: Any) -> None:
+    """Drop in place every key whose value is null, but for those within schemas and arguments."""
+    if isinstance(value, list):
+        for element in value:
+            without_nulls(element)
+    elif isinstance(value, dict):
+        for key in [key for key, child in value.items() if child is None]:
+            del value[key]
+        for key, child in value.items():
+            if isinstance(child, dict | list) and key not in _OPEN:
+                without_nulls(child)
+
+
+def _item(item: Object, index: int, *, nulls: bool) -> Object:
+    if nulls:
+        _drop_nulls(item)
+    if "type" not in item:
+        _name_type(item)
+    match item.get("type"):
+        case "message":
+            _write_content(item, index)
+        case "mcp_approval_request" if isinstance(item.get("arguments"), dict):
+            item["arguments"] = msgspec.json.encode(item["arguments"]).decode()
+        case "mcp_list_tools" if isinstance(item.get("error"), dict):
+            item["error"] = msgspec.json.encode(item["error"]).decode()
+        case "computer_call_output":
+            _write_screenshot(item.get("output"))
+        case "web_search_call":
+            _write_action(item.get("action"))
+        case _:
+            pass
+    return _unknown(item)
+
+
+def _drop_nulls(item: Object) -> None:
+    held = item.pop("tools", None) if item.get("type") in _HOLD_TOOLS else None
+    without_nulls(item)
+    if held is not None:
+        item["tools"] = held
+
+
+def _name_type(item: Object) -> None:
+    if "role" in item:
+        item["type"] = "message"
+    elif item.keys() == {"id"}:
+        item["type"] = "item_reference"
+
+
+def _write_content(item: Object, index: int) -> None:
+    match item.get("content"):
+        case str(text) if item.get("role") == "assistant":
+            item["content"] = [{"type": "output_text", "text": text, "annotations": []}]
+        case str(text):
+            item["content"] = [{"type": "input_text", "text": text}]
+        case None | list():
+            pass
+        case other:
+            expected = "one of a string or array of objects"
+            raise invalid_type(f"input[{index}].content", expected=expected, got=got(other))
+
+
+def _write_screenshot(output: Any) -> None:
+    match output:
+        case {"type": "input_image"}:  # the part's name when computer use was new
+            output["type"] = "computer_screenshot"
+        case _:
+            pass
+
+
+def _write_action(action: Any) -> None:
+    match action:
+        case {"type": "find"}:  # the action's name when search was new
+            action["type"] = "find_in_page"
+        case {"sources": list(sources)}:  # some are no pages, and only pages are kept
+            action["sources"] = [source for source in sources if not _is_no_page(source)]
+        case _:
+            pass
+
+
+def _is_no_page(source: Any) -> bool:
+    return isinstance(source, dict) and source.get("type") == "api"
+
+
+def _unknown(item: Object) -> Object:
+    kind = item.get("type")
+    known = _KEYS.get(kind) if isinstance(kind, str) else None
+    if known is None or item.keys() <= known:
+        return {}
+    return {key: value for key, value in item.items() if key not in known}
