@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import sqlite3
 import stat
 import subprocess
 import sys
@@ -17,9 +16,9 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from antiphon.store import Conflict, ItemRow, Statement, StoreBusy, StoreTooNew, StoreUnavailable, StoreUrlError
+from antiphon.store import Conflict, ItemRow, Statement, StoreBusy, StoreTooNew, StoreUnavailable, StoreUrlError, sqlite
 from antiphon.store import sqlite_files as files
-from antiphon.store.sqlite import connect
+from antiphon.store.sqlite import READERS, connect
 from antiphon.store.store import Store
 from tests.store.rows import context, response, save
 
@@ -119,6 +118,22 @@ async def test_a_save_that_was_given_up_before_it_began_is_not_made(traced: Data
     assert await store.response("r2", tenant="a") is not None
 
 
+async def test_nobody_waits_for_ever(traced: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a writer that hangs, a save ends in an error; it is not made afterwards."""
+    gate, store = Gate(), Store(traced)
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(traced.transaction, gate.pass_through)
+            await anyio.to_thread.run_sync(gate.entered.wait, 5)
+            monkeypatch.setattr(sqlite, "DEADLINE", 0.01)
+            with pytest.raises(StoreUnavailable, match="did not answer"):
+                await save(store, "r1")
+            monkeypatch.undo()
+            gate.opened.set()
+
+    assert await store.response("r1", tenant="a") is None
+
+
 async def test_reading_waits_for_no_writer(traced: Database) -> None:
     """While a transaction runs, what was committed before it is read."""
     gate, store = Gate(), Store(traced)
@@ -199,6 +214,35 @@ async def test_an_io_error_is_told_and_later_writes_work(url: str) -> None:
     await store.aclose()
 
 
+async def test_a_commit_that_is_refused_fails_those_who_wait_and_no_other(url: str) -> None:
+    """The rows fit each transaction but not the commit: nothing is kept, and the next transaction begins anew."""
+    database = await connect(url)
+    store = Store(database)
+
+    def owe() -> Dialogue[None]:
+        yield Statement("PRAGMA defer_foreign_keys = ON")
+        yield Statement("INSERT INTO lineages (tenant, parent, tip) VALUES ('a', 999, 0)")
+
+    with pytest.raises(StoreUnavailable):
+        await database.transaction(owe)
+    await save(store, "r1")
+
+    assert await context(store, "r1") == ["r1.in", "r1.out"]
+    assert await database.fetch("SELECT count(*) FROM lineages", {}) == [(1,)]
+    await store.aclose()
+
+
+async def test_a_read_that_fails_is_told(url: str) -> None:
+    """Whatever the engine says, its callers hear it in our words, and the reader serves on."""
+    database = await connect(url)
+    for _ in range(READERS + 1):
+        with pytest.raises(StoreUnavailable, match="no such table"):
+            await database.fetch("SELECT 1 FROM nowhere", {})
+
+    assert await database.fetch("SELECT 1", {}) == [(1,)]
+    await database.aclose()
+
+
 def single(sql: str) -> Dialogue[list[tuple[str | int | None, ...]]]:
     """A transaction of one statement."""
     return (yield Statement(sql))
@@ -238,7 +282,8 @@ async def test_a_second_process_is_told_who_holds_the_database(url: str) -> None
     """The error names the process that holds it, and what serves several; a released database is free again."""
     database = await connect(url)
     program = f"import anyio; from antiphon.store.sqlite import connect; anyio.run(connect, {url!r})"
-    second = await anyio.run_process([sys.executable, "-c", program], check=False)
+    with anyio.fail_after(30):
+        second = await anyio.run_process([sys.executable, "-c", program], check=False)
     with pytest.raises(StoreBusy):
         await connect(url)
     await database.aclose()
@@ -310,7 +355,7 @@ async def test_opening_again_runs_no_migration_twice(url: str) -> None:
 async def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
     """It is left as it is, for the version that understands it, and is not held."""
     await (await connect(url)).aclose()
-    with closing(sqlite3.connect(files.path(url), isolation_level=None)) as connection:
+    with closing(files.open_to_write(files.path(url))) as connection:
         connection.execute("INSERT INTO migrations VALUES (999, 'from the future')")
 
     for _ in range(2):
@@ -324,6 +369,14 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(StoreUnavailable, match=r"notes\.db cannot be opened"):
         await connect(f"sqlite://{tmp_path}/notes.db")
+
+
+async def test_an_old_engine_is_told_at_the_start(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by a syntax error at the first save."""
+    monkeypatch.setattr(files, "OLDEST_SQLITE", (99, 1, 0))
+
+    with pytest.raises(StoreUnavailable, match=r"needs 99\.1\.0 or newer"):
+        await connect(url)
 
 
 async def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

@@ -88,6 +88,16 @@ async def test_a_chain_is_read_oldest_first(store: Store) -> None:
     assert await context(store, "r3") == ["r1.in", "r1.out", "r2.in", "r2.out", "r3.in", "r3.out"]
 
 
+async def test_a_chain_without_branches_is_one_lineage(store: Store, database: Database) -> None:
+    """So it is read as one stretch, however long it is."""
+    await chain(store, "r1", "r2", "r3")
+    assert await rows(database, "lineages") == 1
+
+    await save(store, "branch", after="r1")
+    await save(store, "leaf", after="branch")
+    assert await rows(database, "lineages") == 2
+
+
 async def test_children_of_one_response_do_not_see_each_other(store: Store) -> None:
     """A second child branches; each goes on by itself, and the parent stays what it was."""
     await chain(store, "r1", "r2")

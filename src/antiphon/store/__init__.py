@@ -94,15 +94,15 @@ class StoreError(Exception):
     """Something that the store refuses or cannot do."""
 
 
-class StoreUnavailable(StoreError):  # noqa: N818 - named by what is the case
+class StoreUnavailable(StoreError):
     """The engine cannot do its work now: the disk is full, a file cannot be read, or an answer did not come in time."""
 
 
-class StoreBusy(StoreError):  # noqa: N818 - named by what is the case
+class StoreBusy(StoreError):
     """Another process holds this database, and the engine serves one process alone."""
 
 
-class StoreTooNew(StoreError):  # noqa: N818 - named by what is the case
+class StoreTooNew(StoreError):
     """The database was written by a newer version of this program."""
 
 
@@ -110,9 +110,9 @@ class StoreUrlError(StoreError):
     """The URL names no database that this engine can open."""
 
 
-class Conflict(StoreError):  # noqa: N818 - named by what is the case
+class Conflict(StoreError):
     """A key is taken already, or a row breaks a rule of the schema."""
 
 
-class UnknownCursor(StoreError):  # noqa: N818 - named by what is the case
+class UnknownCursor(StoreError):
     """The item after which a page shall begin is not in the list."""

@@ -235,7 +235,7 @@ def _attempt(work: _AnyWork, connection: sqlite3.Connection) -> bool:
         work.run(connection)
     except sqlite3.IntegrityError as error:
         work.fail(_caused(Conflict(f"The rows do not fit: {error}."), error))
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:
         work.fail(_caused(StoreUnavailable(f"The database could not be used: {error}."), error))
     except Exception as error:  # noqa: BLE001 - raised again where the work is awaited; this thread serves others
         work.fail(error)

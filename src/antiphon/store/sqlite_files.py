@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from antiphon.store import StoreBusy, StoreTooNew, StoreUnavailable, StoreUrlError, migrations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from pathlib import Path
 
     from antiphon.store.migrations import Migration
@@ -104,7 +104,7 @@ def _open(file: str, patience: float) -> sqlite3.Connection:
 
 
 @contextmanager
-def _translated(file: str) -> Iterator[None]:
+def _translated(file: str) -> Generator[None, None, None]:
     """Tell what keeps a file from being opened in our words."""
     try:
         yield
