@@ -20,7 +20,7 @@ from antiphon.protocol.errors import (
     missing_parameter,
     shown,
 )
-from antiphon.protocol.places import Json, Kind, Place, below, find, long_key, members, origin
+from antiphon.protocol.places import Kind, Place, Sent, below, find, long_key, members, origin
 
 if TYPE_CHECKING:
     from msgspec import ValidationError
@@ -31,7 +31,7 @@ _MISSING = re.compile(r"Object missing required field `(?P<name>[^`]+)`")
 _BOUND = re.compile(r"Expected `(?P<kind>\w+)` (?P<length>of length )?(?P<relation><=|>=|<|>) (?P<limit>\S+)")
 _PATTERN = re.compile(r"Expected `str` matching regex '(?P<pattern>.*)'", re.DOTALL)
 _TYPE = re.compile(r"Expected `[^`]+`, got `[^`]+`")
-_ENDS = (r"\Z", "$")
+_PLURALS = frozenset(("object", "string", "integer", "decimal", "boolean"))
 
 _WORDS: dict[Kind, str] = {
     str: "a string",
@@ -43,7 +43,7 @@ _WORDS: dict[Kind, str] = {
 }
 
 
-def refusal(error: ValidationError, value: Json, kind: Kind, *, sent: Json = UNSET) -> ApiError:
+def refusal(error: ValidationError, value: Sent, kind: Kind, *, sent: Sent = UNSET) -> ApiError:
     """Say what is wrong with ``value``, which could not be converted to the type ``kind``.
 
     ``sent`` is the body as the caller wrote it, where ``value`` is not: paths and lengths are told in its terms.
@@ -58,7 +58,7 @@ def refusal(error: ValidationError, value: Json, kind: Kind, *, sent: Json = UNS
     return _long_key(place, what) if key_at_fault else _said(place, what)
 
 
-def got(value: Json) -> str:
+def got(value: Sent) -> str:
     """Name the kind of JSON that was sent, with its article."""
     if value is None:
         return "null"
@@ -88,8 +88,7 @@ def _wrong_type(place: Place) -> ApiError:
 
 
 def _no_match(place: Place, pattern: str) -> ApiError:
-    for end in _ENDS:
-        pattern = pattern.removesuffix(end) + "$" if pattern.endswith(end) else pattern
+    pattern = pattern.replace(r"\Z", "$")  # the same end, as other languages write it
     return invalid_request(
         f"Invalid '{place.param}': string does not match pattern. Expected a string that matches the pattern "
         f"'{pattern}'.",
@@ -181,9 +180,5 @@ def _word(kind: Kind) -> str:
 
 
 def _word_of_array(element: Kind) -> str:
-    words = {_without_article(_word(member)) for member in members(element)}
-    if words == {"object"}:
-        return "an array of objects"
-    if words == {"string"} or all(origin(member) is Literal for member in members(element)):
-        return "an array of strings"
-    return "an array"
+    words = {"string" if origin(kind) is Literal else _without_article(_word(kind)) for kind in members(element)}
+    return f"an array of {word}s" if len(words) == 1 and (word := words.pop()) in _PLURALS else "an array"

@@ -19,7 +19,7 @@ from antiphon.protocol.errors import shown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Json = Any  # whatever a caller sends
+Sent = Any  # whatever a caller sends
 Kind = Any  # a type, or what `typing` builds from types
 Step = str | int
 
@@ -31,10 +31,10 @@ class Place(Struct, frozen=True, kw_only=True):
     """A place in a body. ``value`` is ``UNSET`` if nothing stands there; ``kinds`` are the members of the union."""
 
     steps: tuple[Step, ...] = ()
-    value: Json = UNSET
+    value: Sent = UNSET
     kinds: tuple[Kind, ...] = ()
 
-    def within(self, sent: Json) -> Place:
+    def within(self, sent: Sent) -> Place:
         """The same place in the body as it was sent: the path ends where the caller wrote shorthand."""
         for depth, step in enumerate(self.steps):
             if not isinstance(sent, dict | list):
@@ -59,7 +59,7 @@ def written(steps: Sequence[Step]) -> str:
     return text.removeprefix(".")
 
 
-def find(path: str, value: Json, kind: Kind) -> Place:
+def find(path: str, value: Sent, kind: Kind) -> Place:
     """Follow a path such as ``.input[0].role`` from a whole body and its type; ``[...]`` means the key at fault."""
     place = Place(value=value, kinds=tuple(members(kind)))
     for match in _STEP.finditer(path):
@@ -105,7 +105,7 @@ def origin(kind: Kind) -> Kind:
     return get_origin(kind)
 
 
-def _value_below(value: Json, step: Step) -> Json:
+def _value_below(value: Sent, step: Step) -> Sent:
     match value, step:
         case dict(), str():
             return value.get(step, UNSET)
@@ -115,7 +115,7 @@ def _value_below(value: Json, step: Step) -> Json:
             return UNSET
 
 
-def _kinds_below(kind: Kind, value: Json, step: Step) -> list[Kind]:
+def _kinds_below(kind: Kind, value: Sent, step: Step) -> list[Kind]:
     if origin(kind) is list:
         return members(get_args(kind)[0])
     if origin(kind) is dict:
@@ -125,7 +125,7 @@ def _kinds_below(kind: Kind, value: Json, step: Step) -> list[Kind]:
     return []
 
 
-def _kinds_of_field(kind: type[Struct], value: Json, name: str) -> list[Kind]:
+def _kinds_of_field(kind: type[Struct], value: Sent, name: str) -> list[Kind]:
     tag_field, tag = kind.__struct_config__.tag_field, kind.__struct_config__.tag
     if tag_field == name:
         return [Literal[tag]]
@@ -148,7 +148,7 @@ def _key_at_fault(place: Place) -> str:
     return ""
 
 
-def _fits(value: Json, kind: Kind) -> bool:
+def _fits(value: Sent, kind: Kind) -> bool:
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError:

@@ -1,0 +1,247 @@
+"""What a request must keep to beyond its types: rules between its parameters, its tools and its items.
+
+Only what the request itself shows is checked; what the store or the configuration knows is checked elsewhere. The words
+were recorded where the live service was seen to say them (Responses API reference, section 1.6).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from antiphon.protocol.calls import (
+    ApplyPatchCall,
+    ApplyPatchCallOutput,
+    LocalShellCall,
+    LocalShellCallOutput,
+    McpApprovalResponse,
+    Program,
+    ProgramOutput,
+    ShellCall,
+    ShellCallOutput,
+    ToolSearchCall,
+    ToolSearchOutput,
+)
+from antiphon.protocol.computer import ComputerCall, ComputerCallOutput
+from antiphon.protocol.content import (
+    InputAudio,
+    InputFile,
+    InputImage,
+    InputText,
+    MessagePart,
+    OutputText,
+    RefusalPart,
+)
+from antiphon.protocol.errors import (
+    background_needs_store,
+    invalid_request,
+    invalid_value,
+    mutually_exclusive,
+    shown,
+)
+from antiphon.protocol.items import (
+    CompactionTrigger,
+    CustomToolCall,
+    CustomToolCallOutput,
+    FunctionCall,
+    FunctionCallOutput,
+    Item,
+    ItemReference,
+    Message,
+    Role,
+)
+from antiphon.protocol.media import check_file, check_image
+from antiphon.protocol.settings import FormatJsonObject, FormatJsonSchema
+from antiphon.protocol.strictness import strict_problem
+from antiphon.protocol.toolbox import check_choice, check_tools
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from antiphon.protocol.request import CreateResponse
+
+_SAID_TO_A_MODEL = ("input_text", "input_image", "input_file", "input_audio")
+_SAID_BY_A_MODEL = ("output_text", "refusal")
+
+
+def check(request: CreateResponse) -> None:
+    """Check the rules within one request. Raises ``ApiError`` 400 for the first that is broken."""
+    _check_parameters(request)
+    check_tools(request.tools)
+    check_choice(request)
+    _check_format(request)
+    _check_variables(request)
+    for index, item in enumerate(request.input):
+        _check_item(item, f"input[{index}]")
+    _check_identities(request.input)
+    _check_trigger(request.input)
+
+
+def _check_parameters(request: CreateResponse) -> None:
+    if request.previous_response_id is not None and request.conversation is not None:
+        raise mutually_exclusive("previous_response_id", "conversation")
+    if request.background is True and request.store is False:
+        raise background_needs_store()
+    if request.stream_options is not None and request.stream is not True:
+        raise invalid_request(
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
+        )
+
+
+def _check_format(request: CreateResponse) -> None:
+    match request.text.format if request.text is not None else None:
+        case FormatJsonSchema(strict=True) as wanted:
+            problem = strict_problem(wanted.schema_)
+            if problem is not None:
+                raise invalid_request(
+                    f"Invalid schema for response_format '{wanted.name}': {problem}",
+                    param="text.format.schema",
+                    code="invalid_json_schema",
+                )
+        case FormatJsonObject() if not _may_say_json(request):
+            raise invalid_request(
+                "Response input messages must contain the word 'json' in some form to use 'text.format' of type "
+                "'json_object'.",
+                param="input",
+            )
+        case _:
+            pass
+
+
+def _may_say_json(request: CreateResponse) -> bool:
+    """Whether the word is said, or may be said where only the server can look."""
+    if request.previous_response_id is not None or request.conversation is not None or request.prompt is not None:
+        return True
+    return "json" in (request.instructions or "").lower() or any(map(_item_may_say_json, request.input))
+
+
+def _item_may_say_json(item: Item) -> bool:
+    match item:
+        case ItemReference():
+            return True
+        case FunctionCallOutput(output=str(text)) | CustomToolCallOutput(output=str(text)):
+            return "json" in text.lower()
+        case Message(content=parts) | FunctionCallOutput(output=parts) | CustomToolCallOutput(output=parts):
+            return any("json" in text.lower() for text in _texts(parts))
+        case _:
+            return False
+
+
+def _texts(parts: Iterable[MessagePart | str]) -> Iterable[str]:
+    for part in parts:
+        match part:
+            case InputText(text=text) | OutputText(text=text):
+                yield text
+            case _:
+                pass
+
+
+def _check_variables(request: CreateResponse) -> None:
+    variables = None if request.prompt is None else request.prompt.variables
+    for name, value in (variables or {}).items():
+        if not isinstance(value, str):
+            _check_part(value, f"prompt.variables.{shown(name)}")
+
+
+def _check_item(item: Item, at: str) -> None:
+    match item:
+        case Message(role=role, content=parts):
+            _check_content(role, parts, f"{at}.content")
+        case FunctionCallOutput(output=list(parts)) | CustomToolCallOutput(output=list(parts)):
+            for index, part in enumerate(parts):
+                _check_part(part, f"{at}.output[{index}]")
+        case ComputerCallOutput(output=screenshot):
+            check_image(screenshot, f"{at}.output")
+        case _:
+            pass
+
+
+def _check_content(role: Role, parts: Sequence[MessagePart], at: str) -> None:
+    supported = _SAID_BY_A_MODEL if role == "assistant" else _SAID_TO_A_MODEL
+    for index, part in enumerate(parts):
+        kind = str(part.__struct_config__.tag)
+        if kind not in supported:
+            raise invalid_value(f"{at}[{index}].type", kind, supported=supported)
+        _check_part(part, f"{at}[{index}]")
+
+
+def _check_part(part: MessagePart, at: str) -> None:
+    match part:
+        case InputImage():
+            check_image(part, at)
+        case InputFile():
+            check_file(part, at)
+        case InputText() | InputAudio() | OutputText() | RefusalPart():
+            pass
+
+
+def _check_identities(items: Sequence[Item]) -> None:
+    """No item, no call and no answer stands twice in an input."""
+    ids: set[str] = set()
+    calls: set[str] = set()
+    outputs: set[str] = set()
+    approvals: set[str] = set()
+    for item in items:
+        if item.id:
+            _meet(item.id, ids, "Duplicate item found with id")
+        match item:
+            case McpApprovalResponse(approval_request_id=request_id):
+                _meet(request_id, approvals, "Duplicate answer found to approval request")
+            case _ if (call_id := _called(item)) is not None:
+                _meet(call_id, calls, "Duplicate tool call found with call_id")
+            case _ if (call_id := _answered(item)) is not None:
+                _meet(call_id, outputs, "Duplicate tool call output found with call_id")
+            case _:
+                pass
+
+
+def _called(item: Item) -> str | None:
+    match item:
+        case (
+            FunctionCall(call_id=call_id)
+            | CustomToolCall(call_id=call_id)
+            | ComputerCall(call_id=call_id)
+            | ShellCall(call_id=call_id)
+            | LocalShellCall(call_id=call_id)
+            | ApplyPatchCall(call_id=call_id)
+            | ToolSearchCall(call_id=call_id)
+            | Program(call_id=call_id)
+        ):
+            return call_id
+        case _:
+            return None
+
+
+def _answered(item: Item) -> str | None:
+    match item:
+        case (
+            FunctionCallOutput(call_id=call_id)
+            | CustomToolCallOutput(call_id=call_id)
+            | ComputerCallOutput(call_id=call_id)
+            | ShellCallOutput(call_id=call_id)
+            | ApplyPatchCallOutput(call_id=call_id)
+            | ToolSearchOutput(call_id=call_id)
+            | ProgramOutput(call_id=call_id)
+        ):
+            return call_id
+        case LocalShellCallOutput(call_id=str(call_id)):
+            return call_id
+        case _:
+            return None
+
+
+def _meet(id: str, met: set[str], fault: str) -> None:
+    if id in met:
+        raise invalid_request(
+            f"{fault} {shown(id)}. Remove duplicate items from your input and try again.", param="input"
+        )
+    met.add(id)
+
+
+def _check_trigger(items: Sequence[Item]) -> None:
+    for index, item in enumerate(items[:-1]):
+        if isinstance(item, CompactionTrigger):
+            raise invalid_request(
+                "Item of type 'compaction_trigger' must be the last item of the input.",
+                param=f"input[{index}]",
+                code="invalid_value",
+            )
