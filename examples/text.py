@@ -1,0 +1,20 @@
+"""Ask for a text, and print the whole response."""
+
+from __future__ import annotations
+
+import os
+
+from openai import AzureOpenAI
+
+client = AzureOpenAI(
+    base_url=os.environ.get("ANTIPHON_URL", "http://127.0.0.1:8080") + "/openai/v1/",
+    api_key=os.environ.get("ANTIPHON_KEY", "any"),
+    api_version="preview",
+)
+
+response = client.responses.create(
+    model="gpt-4.1-nano",
+    input="This is a test",
+)
+
+print(response.model_dump_json(indent=2))
