@@ -7,6 +7,7 @@ differ only in the ``emit`` that they pass.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 
@@ -65,7 +66,13 @@ async def run(task: Task, *, new_id: Callable[[str], str], now: Callable[[], int
         if running.unheard:
             raise
         log.warning(
-            "upstream failed", extra={"action": "upstream_failed", "fault": error.fault, "detail": error.detail}
+            "upstream failed",
+            extra={
+                "action": "upstream_failed",
+                "response": task.response.id,
+                "fault": error.fault,
+                "detail": error.detail,
+            },
         )
         await running.fail(_response_error(error))
     except anyio.get_cancelled_exc_class():
@@ -110,7 +117,7 @@ class Running:
             async with anyio.create_task_group() as group:
                 for call in hosted:
                     group.start_soon(self._answer, call)
-            if not hosted or len(hosted) < len(self.machine.calls):
+            if not hosted or len(hosted) < len(self.machine.calls) or self.machine.cut_short:
                 return
             items: list[Item] = [*self._task.turn.items, *self.machine.finished]
             turn = replace(
@@ -122,28 +129,40 @@ class Running:
 
     async def complete(self, now: int) -> None:
         """Keep the response, then say that it is over."""
-        await self._keep(self.machine.outcome(now), self._outputs)
+        await self._save(self.machine.outcome(now))
         await self._say(self.machine.complete(now))
 
     async def fail(self, error: ResponseError) -> None:
-        """End in ``response.failed``."""
-        await self._end(self.machine.fail(error))
+        """End in ``response.failed``; as cancelled, if the fault came of the cancellation."""
+        if anyio.current_effective_deadline() == -math.inf:
+            await self.cancel()
+        elif not self.machine.ended:  # else only the telling failed, and what is kept stays
+            await self._end(self.machine.fail(error))
 
     async def cancel(self) -> None:
         """End as cancelled, whoever still listens."""
         if self.unheard or self.machine.ended:
             return
-        with anyio.move_on_after(ENDING_SECONDS, shield=True):
+        with anyio.move_on_after(2 * ENDING_SECONDS, shield=True):
             await self._end(self.machine.cancel())
 
     async def _end(self, events: list[StreamEvent]) -> None:
+        """Keep and tell a bad end, as far as either can be done: the one must come without the other."""
         try:
-            await self._keep(self.machine.response, self._outputs)
-        except Exception:  # the run has failed already: its terminal event must come, kept or not
-            log.exception(
-                "response not kept", extra={"action": "response_not_kept", "response": self._task.response.id}
-            )
-        await self._say(events)
+            await self._save(self.machine.response)
+        except Exception:  # the terminal event must come, kept or not
+            log.exception("response not kept", extra=self._named("response_not_kept"))
+        try:
+            await self._say(events)
+        except Exception:  # the run is over, and who asked for it has the response
+            log.exception("end not told", extra=self._named("end_not_told"))
+
+    async def _save(self, response: Response) -> None:
+        with anyio.fail_after(ENDING_SECONDS, shield=True):
+            await self._keep(response, self._outputs)
+
+    def _named(self, action: str) -> dict[str, str]:
+        return {"action": action, "response": self._task.response.id}
 
     async def _speak(self, turn: Turn) -> None:
         self.machine.next_turn()

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from antiphon.outbound import OutboundError
 from antiphon.protocol.content import InputImage
 from antiphon.protocol.errors import ApiError, invalid_request
-from antiphon.protocol.items import FunctionCallOutput, Item, Message
+from antiphon.protocol.items import CustomToolCallOutput, FunctionCallOutput, Item, Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,7 +85,7 @@ def _parts(item: Item) -> Iterable[MessagePart]:
     match item:
         case Message():
             return item.content
-        case FunctionCallOutput(output=list() as parts):
+        case FunctionCallOutput(output=list() as parts) | CustomToolCallOutput(output=list() as parts):
             return parts
         case _:
             return []
@@ -103,7 +103,7 @@ def _with_images(item: Item, fetched: dict[str, str]) -> Item:
     match item:
         case Message():
             return replace(item, content=[_shown(part, fetched) for part in item.content])
-        case FunctionCallOutput(output=list() as parts):
+        case FunctionCallOutput(output=list() as parts) | CustomToolCallOutput(output=list() as parts):
             return replace(item, output=[_shown(part, fetched) for part in parts])
         case _:
             return item

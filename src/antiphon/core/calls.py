@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -11,6 +10,9 @@ from antiphon.core.place import EndStatus, Place
 from antiphon.protocol.events import FunctionArgumentsDone, ItemDelta, ItemPhase, PhaseType, StreamEvent
 from antiphon.protocol.items import FunctionCall, OutputItem
 from antiphon.protocol.parts import ItemStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class OpenCall:
@@ -56,14 +58,14 @@ class OpenCall:
     def is_whole(self) -> bool:
         """Whether the arguments are a whole JSON value, to which nothing can be added."""
         try:
-            msgspec.json.decode(self.arguments)
-        except msgspec.DecodeError:
+            value = msgspec.json.decode(self.arguments)
+        except (msgspec.DecodeError, RecursionError):  # a model may open brackets for ever
             return False
-        return True
+        return type(value) not in {int, float}  # a number may get another digit
 
 
 class CallKind(Protocol):
-    """How a call shows itself. ``hosted``: the server answers it; else the client does, and the item ends when written."""
+    """How a call shows itself. ``hosted``: the server answers it; else the client does, and it is done when written."""
 
     prefix: str
     hosted: bool

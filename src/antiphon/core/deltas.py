@@ -43,8 +43,8 @@ class Thought(Struct, frozen=True):
 class Call(Struct, frozen=True):
     """The start of a call, or a further fragment of its arguments (JSON text, any cut).
 
-    ``key`` is the upstream's own index or id of the call, unique within the turn. ``name`` is the function's name as the
-    turn declared it; it is complete in the first fragment, and ignored in the later ones.
+    ``key`` is the upstream's own index or id of the call, unique within the turn. ``name`` is the function's name as
+    the turn declared it; it is complete in the first fragment, and ignored in the later ones.
     """
 
     key: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -22,6 +22,9 @@ from antiphon.protocol.events import (
 )
 from antiphon.protocol.items import FunctionCall, Message, OutputItem, ReasoningItem
 from antiphon.protocol.response import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Part = OutputText | RefusalPart | ReasoningText | SummaryText
 

@@ -43,8 +43,9 @@ class IllegalStep(Exception):
 class Machine:
     """One response on its way: ``start``, then turns of ``feed``, then one of ``complete``, ``fail`` and ``cancel``.
 
-    ``kinds`` names the hosted tools; a call of any other name is the client's. ``allowed`` names the only functions that
-    may be called (None: all); a call of another is not said. ``raw_thoughts`` shows reasoning as it is, not as a summary.
+    ``kinds`` names the hosted tools; a call of any other name is the client's. ``allowed`` names the only functions
+    that may be called (None: all); a call of another is not said. ``raw_thoughts`` shows reasoning as it is, not as a
+    summary.
     """
 
     def __init__(
@@ -128,7 +129,7 @@ class Machine:
         return replace(ending, status="incomplete", incomplete_details=IncompleteDetails(reason=self._reason))
 
     def complete(self, now: int) -> list[StreamEvent]:
-        """The conversation of model and tools is over; the last reason to finish is the status. ``now``: unix seconds."""
+        """Model and tools have spoken; the last reason to finish is the status. ``now``: unix seconds."""
         ending = self.outcome(now)
         return self._end(ending, "response.completed" if ending.status == "completed" else "response.incomplete")
 
@@ -144,6 +145,11 @@ class Machine:
     def ended(self) -> bool:
         """Whether the terminal event was said."""
         return self._phase == "ended"
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether the last turn ended before the model had said all: nothing can be asked of it again."""
+        return self._reason != "stop"
 
     @property
     def finished(self) -> list[OutputItem]:
@@ -167,7 +173,7 @@ class Machine:
                 return self._finish(delta)
 
     def _goes_on(self, call: OpenCall, delta: Delta) -> bool:
-        """Whether a delta can be heard now: the model writes one item at a time, and a call in the middle is not left."""
+        """Whether a delta can be heard now: the model writes one item at a time, and leaves no call half written."""
         match delta:
             case Call(key=key) if key == call.key:
                 return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw, Struct
 
-from antiphon.core.echo import echoed
+from antiphon.core.echo import echoed_function
 from antiphon.core.turn import Choice, Function
 from antiphon.protocol.errors import ApiError, invalid_request
 from antiphon.protocol.refusals import tool_unavailable
@@ -19,9 +19,7 @@ from antiphon.protocol.tools import (
     FunctionTool,
     Tool,
     ToolChoiceAllowed,
-    ToolChoiceCustom,
     ToolChoiceFunction,
-    ToolChoiceMcp,
 )
 
 
@@ -42,24 +40,21 @@ def offer(request: CreateResponse) -> Offer:
     functions = [_function(tool) for tool in request.tools if isinstance(tool, FunctionTool)]
     unavailable = list(dict.fromkeys(tool.type for tool in request.tools if not isinstance(tool, FunctionTool)))
     choice = _choice(request, functions)
-    allowed = frozenset(choice.names) if choice.names is not None else None
+    allowed: frozenset[str] | None = None if choice.names is None else frozenset(choice.names)
     if choice.mode == "none":
         allowed = frozenset()
     return Offer(functions, choice, allowed, unavailable)
 
 
 def _function(tool: FunctionTool) -> Function:
-    match echoed(tool):
-        case FunctionTool() as whole:
-            parameters = whole.parameters or {"type": "object", "properties": {}}
-            return Function(
-                name=whole.name,
-                parameters=Raw(msgspec.json.encode(parameters)),
-                description=whole.description,
-                strict=whole.strict is True,
-            )
-        case other:  # a function is echoed as a function
-            raise AssertionError(other)
+    whole = echoed_function(tool)
+    parameters = whole.parameters or {"type": "object", "properties": {}}
+    return Function(
+        name=whole.name,
+        parameters=Raw(msgspec.json.encode(parameters)),
+        description=whole.description,
+        strict=whole.strict is True,
+    )
 
 
 def _choice(request: CreateResponse, functions: list[Function]) -> Choice:
@@ -76,10 +71,8 @@ def _choice(request: CreateResponse, functions: list[Function]) -> Choice:
             return Choice("required", [name])
         case ToolChoiceAllowed() as allowed:
             return _allowed(allowed, functions)
-        case ToolChoiceCustom() | ToolChoiceMcp() as demanded:
+        case demanded:
             raise tool_unavailable(demanded.type, param="tool_choice")
-        case hosted:
-            raise tool_unavailable(hosted.type, param="tool_choice")
 
 
 def _allowed(allowed: ToolChoiceAllowed, functions: list[Function]) -> Choice:

@@ -1,4 +1,4 @@
-"""Events as server-sent events: ``event: <type>``, ``data: <one line of JSON>``, an empty line; nothing else (recorded).
+"""Events as server-sent events, as recorded: ``event: <type>``, ``data: <one line of JSON>``, an empty line, no more.
 
 Deltas of text carry ``obfuscation``, filler that hides their length from who watches the wire: the delta and its filler
 are together a multiple of 16 characters long. Refusals and the output of shells have none (recorded).

@@ -6,12 +6,11 @@ the client said something in between. Instructions are no items and are not carr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from antiphon.protocol.errors import ApiError, invalid_request
-from antiphon.protocol.refusals import invalid_encrypted_content, item_not_found, no_call_for_output, no_output_for_call
 from antiphon.protocol.items import (
     Compaction,
     CompactionTrigger,
@@ -22,6 +21,10 @@ from antiphon.protocol.items import (
     Item,
     ItemReference,
 )
+from antiphon.protocol.refusals import invalid_encrypted_content, item_not_found, no_call_for_output, no_output_for_call
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ClientCall = FunctionCall | CustomToolCall
 ClientOutput = FunctionCallOutput | CustomToolCallOutput
@@ -69,7 +72,7 @@ def transcript(items: list[Item]) -> list[Item]:
                 if item.call_id in outputs:
                     group.append(item)
                 elif item.status != "incomplete":
-                    raise no_output_for_call(item.call_id)
+                    raise no_output_for_call(item.call_id, kind=_kind(item))
             case _:
                 shown += _with_outputs(group, outputs)
                 group = []
@@ -89,7 +92,7 @@ def _outputs(items: list[Item]) -> dict[str, ClientOutput]:
                 called.add(call_id)
             case FunctionCallOutput(call_id=call_id) | CustomToolCallOutput(call_id=call_id):
                 if call_id not in called:
-                    raise no_call_for_output(call_id)
+                    raise no_call_for_output(call_id, kind=_kind(item))
                 if call_id in outputs:
                     raise _twice(call_id)
                 outputs[call_id] = item
@@ -110,6 +113,14 @@ def _shown(item: Item) -> list[Item]:
             raise invalid_encrypted_content(item.id)
         case _:
             return [item]
+
+
+def _kind(item: ClientCall | ClientOutput) -> str:
+    match item:
+        case CustomToolCall() | CustomToolCallOutput():
+            return "custom tool"
+        case FunctionCall() | FunctionCallOutput():
+            return "function"
 
 
 def _twice(call_id: str) -> ApiError:

@@ -36,9 +36,10 @@ class Choice(Struct, frozen=True):
 class Turn(Struct, frozen=True):
     """One call to a model.
 
-    ``model`` is the name that the caller used, for upstreams that serve several. ``items`` is the transcript, oldest first, with every reference resolved and every call paired with its output.
-    ``outputs`` maps the id of a hosted call to what the model reads as its result. A sampling setting is None where the
-    request did not name it, and the upstream's own default holds.
+    ``model`` is the name that the caller used, for upstreams that serve several. ``items`` is the transcript, oldest
+    first, with every reference resolved and every call paired with its output. ``outputs`` maps the id of a hosted call
+    to what the model reads as its result. A sampling setting is None where the request did not name it, and the
+    upstream's own default holds.
     """
 
     items: list[Item]
