@@ -105,8 +105,8 @@ class Chains:
             response=RESPONSE,
             previous_id=previous,
         )
-        asked = [ItemRow(id=f"msg_{self._responses:049}1", data=ITEM)]
-        answered = [ItemRow(id=f"msg_{self._responses:049}2", data=ITEM)]
+        asked = [ItemRow(id=f"msg_{self._responses:049}1", json=ITEM)]
+        answered = [ItemRow(id=f"msg_{self._responses:049}2", json=ITEM)]
         await self._store.save(row, inputs=asked, outputs=answered)
         return row.id
 

@@ -160,15 +160,16 @@ class Lifecycle:
             if response.store:
                 await self._save(prepared, response, outputs)
 
-        log.info(
-            "response started",
-            extra={
-                "action": "response_started",
-                "response": prepared.task.response.id,
-                "ignored": prepared.ignored,
-                "unavailable": prepared.unavailable,
-            },
-        )
+        if prepared.ignored or prepared.unavailable:
+            log.warning(
+                "parts of a request had no effect",
+                extra={
+                    "action": "request_without_effect",
+                    "response": prepared.task.response.id,
+                    "ignored": ascii(prepared.ignored)[:1000],
+                    "unavailable": prepared.unavailable,
+                },
+            )
         response = await engine.run(prepared.task, new_id=prepared.ids.new, now=self._now, emit=emit, keep=keep)
         log.info(
             "response finished",
@@ -219,7 +220,7 @@ class Lifecycle:
             response=_encode(response),
             previous_id=response.previous_response_id,
         )
-        made = [ItemRow(id=item.id, data=_encode(item), output=outputs.get(item.id)) for item in response.output]
+        made = [ItemRow(id=item.id, json=_encode(item), output=outputs.get(item.id)) for item in response.output]
         await self._store.save(row, inputs=prepared.inputs, outputs=made)
 
 
@@ -235,14 +236,14 @@ _decode_items = msgspec.json.Decoder(list[Item]).decode
 
 
 def _items(rows: list[ItemRow]) -> list[Item]:
-    return _decode_items(b"[" + b",".join([row.data for row in rows]) + b"]")
+    return _decode_items(b"[" + b",".join([row.json for row in rows]) + b"]")
 
 
 def _row(said: Said, extras: list[dict[str, Json]]) -> ItemRow:
     """An item as it is kept: as it was read, with the keys that only the caller understands."""
     extra = extras[said.position]
-    data = _encode({**extra, **to_builtins(said.item)}) if extra else _encode(said.item)
-    return ItemRow(id=said.item.id, data=data)
+    kept = _encode({**extra, **to_builtins(said.item)}) if extra else _encode(said.item)
+    return ItemRow(id=said.item.id, json=kept)
 
 
 def _turn(request: CreateResponse, offered: Offer, *, model: str, items: list[Item], outputs: dict[str, str]) -> Turn:

@@ -26,7 +26,7 @@ def response(id: str, *, after: str | None = None, tenant: str = "a", expires_at
 
 def items(*ids: str) -> list[ItemRow]:
     """Items that differ by their ids."""
-    return [ItemRow(id=key, data=b'{"id":"%s"}' % key.encode()) for key in ids]
+    return [ItemRow(id=key, json=b'{"id":"%s"}' % key.encode()) for key in ids]
 
 
 async def save(store: Store, id: str, *, after: str | None = None, tenant: str = "a", expires_at: int = 1000) -> None:

@@ -29,7 +29,7 @@ async def save_for_ever(store: Store, name: str) -> None:
             response=b"{}" * 500,
             previous_id=previous,
         )
-        await store.save(row, inputs=[ItemRow(id=f"{row.id}.in", data=b"{}")], outputs=[])
+        await store.save(row, inputs=[ItemRow(id=f"{row.id}.in", json=b"{}")], outputs=[])
         sys.stdout.write(f"{row.id}\n")
         sys.stdout.flush()
         previous = row.id

@@ -177,7 +177,7 @@ async def test_a_full_disk_is_told_and_later_writes_work(url: str) -> None:
 
     async def fails(id: str) -> None:
         with pytest.raises(StoreUnavailable):
-            await store.save(response(id), inputs=[ItemRow(id=id, data=b"x" * 100_000)], outputs=[])
+            await store.save(response(id), inputs=[ItemRow(id=id, json=b"x" * 100_000)], outputs=[])
         refused.append(id)
 
     with anyio.fail_after(5):
@@ -203,7 +203,7 @@ async def test_an_io_error_is_told_and_later_writes_work(url: str) -> None:
     )
     try:
         with pytest.raises(StoreUnavailable):
-            await store.save(response("big"), inputs=[ItemRow(id="big", data=b"x" * 100_000)], outputs=[])
+            await store.save(response("big"), inputs=[ItemRow(id="big", json=b"x" * 100_000)], outputs=[])
         assert await store.response("r1", tenant="a") is not None
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -318,7 +318,7 @@ async def test_an_erased_response_leaves_no_trace_in_the_files(url: str) -> None
     store = Store(await connect(url))
     folder = Path(files.path(url)).parent
     for number in range(300):
-        secret = ItemRow(id=f"i{number}", data=b'"' + b"confidential" * 300 + b'"', output="private" * 100)
+        secret = ItemRow(id=f"i{number}", json=b'"' + b"confidential" * 300 + b'"', output="private" * 100)
         await store.save(response(f"r{number}", expires_at=10), inputs=[secret], outputs=[])
     grown = sum(path.stat().st_size for path in folder.iterdir())
     assert any(b"confidential" in path.read_bytes() for path in folder.iterdir())

@@ -59,9 +59,9 @@ async def test_an_unknown_response_is_found_nowhere(store: Store) -> None:
 async def test_items_keep_their_json_and_what_the_model_reads(store: Store) -> None:
     """Text of any language, control characters and the private output survive; no output stays no output."""
     kept = [
-        ItemRow(id="i1", data='{"text":"Žluťoučký kůň 🐎"}'.encode(), output='found:\n"ž" \x00 🐎'),
-        ItemRow(id="i2", data=b"{}", output=""),
-        ItemRow(id="i3", data=b"{}"),
+        ItemRow(id="i1", json='{"text":"Žluťoučký kůň 🐎"}'.encode(), output='found:\n"ž" \x00 🐎'),
+        ItemRow(id="i2", json=b"{}", output=""),
+        ItemRow(id="i3", json=b"{}"),
     ]
     await store.save(response("r1"), inputs=kept[:1], outputs=kept[1:])
 
@@ -313,13 +313,13 @@ async def test_saving_goes_on_during_a_sweep(store: Store) -> None:
 
 async def test_the_newest_item_under_an_id_is_found(store: Store) -> None:
     """Clients send items again by hand: the last saved one counts, as long as its response lives."""
-    await store.save(response("r1"), inputs=[ItemRow(id="i", data=b"1")], outputs=[])
-    await store.save(response("r2"), inputs=[ItemRow(id="i", data=b"2"), ItemRow(id="i", data=b"3")], outputs=[])
-    await store.save(response("r3", after="r1"), inputs=[ItemRow(id="i", data=b"4")], outputs=[])
+    await store.save(response("r1"), inputs=[ItemRow(id="i", json=b"1")], outputs=[])
+    await store.save(response("r2"), inputs=[ItemRow(id="i", json=b"2"), ItemRow(id="i", json=b"3")], outputs=[])
+    await store.save(response("r3", after="r1"), inputs=[ItemRow(id="i", json=b"4")], outputs=[])
 
     found = []
     for newest in ("r3", "r2", "r1"):
-        found += [row.data for row in (await store.find_items(["i", "i"], tenant="a")).values()]
+        found += [row.json for row in (await store.find_items(["i", "i"], tenant="a")).values()]
         await store.delete(newest, tenant="a")
 
     assert found == [b"4", b"3", b"1"]

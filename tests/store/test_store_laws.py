@@ -77,7 +77,7 @@ class Chains(RuleBasedStateMachine):
         for key in ids:
             self.count += 1
             rows.append(
-                ItemRow(id=key, data=b"%d" % self.count, output=None if self.count % 3 else f"read {self.count}")
+                ItemRow(id=key, json=b"%d" % self.count, output=None if self.count % 3 else f"read {self.count}")
             )
         return rows
 

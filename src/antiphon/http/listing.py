@@ -31,9 +31,9 @@ def listed(page: Page, include: Collection[str]) -> bytes:
 
 
 def _shown(row: ItemRow, hidden: set[str]) -> bytes:
-    if not any(kind.encode() in row.data for kind in hidden):
-        return row.data
-    item: dict[str, Json] = msgspec.json.decode(row.data)
+    if not any(kind.encode() in row.json for kind in hidden):
+        return row.json
+    item: dict[str, Json] = msgspec.json.decode(row.json)
     for key in ("content", "output"):
         if key in item:
             item[key] = _without_urls(item[key], hidden)

@@ -62,11 +62,11 @@ class Database(Protocol):
 class ItemRow(Struct, frozen=True):
     """One item as it is kept.
 
-    ``data`` is its JSON as it is listed to the client. ``output`` is private: what the model reads of a hosted call.
+    ``json`` is its text as it is listed to the client. ``output`` is private: what the model reads of a hosted call.
     """
 
     id: str
-    data: bytes
+    json: bytes
     output: str | None = None
 
 

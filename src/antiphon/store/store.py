@@ -107,7 +107,7 @@ class Store:
 def _items(rows: list[Row]) -> list[ItemRow]:
     """Rows of ``id, data, output`` as items."""
     return [
-        ItemRow(id=key, data=listed.encode(), output=None if output is None else decode(output, type=str))
+        ItemRow(id=key, json=listed.encode(), output=None if output is None else decode(output, type=str))
         for key, listed, output in convert(rows, list[tuple[str, str, str | None]])
     ]
 
@@ -140,7 +140,7 @@ def _save(row: ResponseRow, inputs: list[ItemRow], outputs: list[ItemRow]) -> Di
                 "id": item.id,
                 "response": seq,
                 "output": None if item.output is None else encode(item.output).decode(),
-                "data": item.data.decode(),
+                "data": item.json.decode(),
             }
             for pos, item in enumerate(items, start + 1)
         ],

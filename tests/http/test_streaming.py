@@ -1,0 +1,123 @@
+"""Tests of streams and their clients."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any  # JSON
+from urllib.parse import urlsplit
+
+import httpx2 as httpx
+from msgspec.structs import replace
+
+from antiphon.config import Config, Server
+from tests.serving import MEMORY, scripted, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WAIT_SECONDS = 10.0
+
+
+class Endless(BaseHTTPRequestHandler):
+    """A model that talks until it is stopped, and then says so."""
+
+    asked = threading.Event()
+    stopped = threading.Event()
+
+    def do_POST(self) -> None:
+        """Talk."""
+        self.rfile.read(int(self.headers["content-length"]))
+        self.asked.set()
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.end_headers()
+        chunk = b'data: {"choices":[{"index":0,"delta":{"content":"more "}}]}\n\n'
+        try:
+            while True:
+                self.wfile.write(chunk)
+                threading.Event().wait(0.002)
+        except OSError:
+            self.stopped.set()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep quiet."""
+
+
+@contextmanager
+def endless() -> Iterator[Config]:
+    """A configuration whose model never ends."""
+    Endless.asked.clear()
+    Endless.stopped.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as upstream:
+        thread = threading.Thread(target=upstream.serve_forever)
+        thread.start()
+        try:
+            base_url = f"http://127.0.0.1:{upstream.server_port}/v1"
+            yield Config(store=MEMORY, deployments=[{"name": "*", "backend": "chat_completions", "base_url": base_url}])
+        finally:
+            upstream.shutdown()
+            thread.join()
+
+
+def ask(address: str, **body: object) -> http.client.HTTPConnection:
+    """Post a request without waiting for its answer."""
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=WAIT_SECONDS)
+    content = json.dumps({"model": "m", "input": "hi", **body})
+    connection.request("POST", "/v1/responses", content, {"content-type": "application/json"})
+    return connection
+
+
+def test_a_client_that_leaves_a_stream_stops_the_model() -> None:
+    """The connection to the upstream closes when the client's does; what was said is kept as cancelled."""
+    with endless() as config, serving(config) as address:
+        connection = ask(address, stream=True)
+        response = connection.getresponse()
+        response.readline()
+        id = json.loads(response.readline().removeprefix(b"data: "))["response"]["id"]
+        for _ in range(60):
+            response.readline()
+        response.close()
+        connection.close()
+        assert Endless.stopped.wait(WAIT_SECONDS)
+        kept = _eventually(f"{address}/v1/responses/{id}")
+    assert "cancelled" == kept["status"]
+    assert str(kept["output"][0]["content"][0]["text"]).startswith("more more")
+
+
+def test_a_client_that_leaves_before_its_body_stops_the_model() -> None:
+    """The same holds for a client that waits for JSON."""
+    with endless() as config, serving(config) as address:
+        connection = ask(address)
+        assert Endless.asked.wait(WAIT_SECONDS)
+        connection.close()
+        assert Endless.stopped.wait(WAIT_SECONDS)
+
+
+def test_a_stream_ends_right_after_its_terminal_event() -> None:
+    """The last bytes are the terminal event's and the empty line after it: no marker, and no waiting."""
+    with serving(scripted()) as address:
+        answer = httpx.post(f"{address}/v1/responses", json={"model": "m", "input": "hi", "stream": True})
+    last = answer.content.rstrip(b"\n").rpartition(b"\n\n")[2]
+    assert last.startswith(b"event: response.completed\ndata: {")
+    assert answer.content.endswith(b"}\n\n")
+
+
+def test_a_done_marker_is_sent_where_it_is_asked_for() -> None:
+    """With done_marker a stream ends as the Open Responses wording has it."""
+    with serving(replace(scripted(), server=Server(done_marker=True))) as address:
+        answer = httpx.post(f"{address}/v1/responses", json={"model": "m", "input": "hi", "stream": True})
+    assert answer.content.endswith(b"}\n\ndata: [DONE]\n\n")
+
+
+def _eventually(url: str) -> Any:
+    """What a URL answers once it is there."""
+    for _ in range(200):
+        answer = httpx.get(url)
+        if answer.status_code == 200:
+            return answer.json()
+        threading.Event().wait(0.02)
+    raise AssertionError(url)

@@ -1,0 +1,82 @@
+"""A real server for tests: the whole application, on a free port of this machine, in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from antiphon.config import Config, Storage
+from antiphon.http.server import bind, url
+from antiphon.wiring import serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any  # settings of a deployment are open
+
+    from antiphon.http.app import App
+
+START_SECONDS = 20.0
+MEMORY = Storage(url="sqlite://")
+
+
+def scripted(*replies: dict[str, Any], name: str = "*", **settings: Any) -> Config:
+    """A configuration with one deployment that speaks from a script, and a store in memory."""
+    deployment = {"name": name, "backend": "scripted", **settings}
+    if replies:
+        deployment["replies"] = list(replies)
+    return Config(store=MEMORY, deployments=[deployment])
+
+
+@contextmanager
+def serving(config: Config) -> Iterator[str]:
+    """Serve a configuration; gives the server's address, such as ``http://127.0.0.1:40123``."""
+    with bind("127.0.0.1", 0) as listener:
+        server = Stoppable()
+        thread = threading.Thread(target=asyncio.run, args=(serve(config, lambda app: server.run(app, [listener])),))
+        thread.start()
+        try:
+            server.wait()
+            yield url(listener)
+        finally:
+            server.stop()
+            thread.join(START_SECONDS)
+
+
+class Stoppable:
+    """A server that another thread waits for and stops."""
+
+    def __init__(self) -> None:
+        self._server: uvicorn.Server | None = None
+        self._ready = threading.Event()
+
+    async def run(self, app: App, listeners: list[Any]) -> None:
+        """Serve until stopped."""
+        config = uvicorn.Config(app, lifespan="off", log_config=None, ws="none", access_log=False)
+        self._server = Announcing(config, self._ready)
+        await self._server.serve(sockets=listeners)
+
+    def wait(self) -> None:
+        """Wait until requests are answered."""
+        assert self._ready.wait(START_SECONDS), "the server did not start"
+
+    def stop(self) -> None:
+        """End the server."""
+        if self._server is not None:
+            self._server.should_exit = True
+
+
+class Announcing(uvicorn.Server):
+    """A server that sets an event once it is ready."""
+
+    def __init__(self, config: uvicorn.Config, ready: threading.Event) -> None:
+        super().__init__(config)
+        self._event = ready
+
+    async def startup(self, sockets: list[Any] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        self._event.set()
