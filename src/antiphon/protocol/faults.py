@@ -88,10 +88,10 @@ def _wrong_type(place: Place) -> ApiError:
 
 
 def _no_match(place: Place, pattern: str) -> ApiError:
-    pattern = pattern.replace(r"\Z", "$")  # the same end, as other languages write it
+    written = pattern.replace("\\\\", "\\").replace(r"\Z", "$")  # the same end, as other languages write it
     return invalid_request(
         f"Invalid '{place.param}': string does not match pattern. Expected a string that matches the pattern "
-        f"'{pattern}'.",
+        f"'{written}'.",
         param=place.param,
         code="invalid_value",
     )
