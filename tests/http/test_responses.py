@@ -81,7 +81,7 @@ def test_what_was_answered_can_be_read_back(client: OpenAI) -> None:
 def test_a_stream_ends_with_the_response_that_is_stored(client: OpenAI) -> None:
     """The row is committed before the terminal event, which holds what a retrieval gives."""
     with client.responses.stream(model="m", input="hi") as stream:
-        kept = [client.responses.retrieve(event.response.id) for event in stream if event.type == TERMINAL[0]]
+        kept = [client.responses.retrieve(event.response.id) for event in stream if event.type == "response.completed"]
         final = stream.get_final_response()
     assert [(final.id, final.output_text)] == [(each.id, each.output_text) for each in kept]
 
