@@ -1,0 +1,167 @@
+"""The examples, each run as a user runs it: as a program of its own, against the command ``antiphon serve``."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from antiphon.backends.llama import catalog
+from tests.command import ROOT, run_python, serving
+from tests.seeing import seeing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.slow, pytest.mark.clients]
+
+EXAMPLES = ROOT / "examples"
+
+ANSWERS = {
+    "chaining.py": "You cram for history, and the algebra of last week is gone.",
+    "function_calling.py": "It is 70 degrees in San Francisco.",
+    "manual_chaining.py": "You cram for history, and the algebra of last week is gone.",
+    "retrieve.py": "And this is an answer.",
+    "text.py": "And this is an answer.",
+}
+"""What the last response says that an example prints as JSON."""
+
+PRINTED = {
+    "image_base64.py": "A red square on white.\n",
+    "image_url.py": "A red square on white.\n",
+    "quickstart.py": "Air scatters short waves of light more than long ones.\n",
+    "streaming.py": "And this is an answer.",
+    "token_provider.py": "And this is an answer.\n",
+}
+"""All that an example prints."""
+
+OTHERS = {"delete.py", "input_items.py", "picture.py"}
+"""Looked at by tests of their own; the last is no example."""
+
+MODEL = catalog.SMALL
+
+
+@pytest.fixture(scope="module")
+def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server with the configuration that stands beside the examples."""
+    with serving(EXAMPLES / "scripted.toml", tmp_path_factory.mktemp("scripted")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def sighted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server whose model sees: an upstream that tells the size of what it is shown."""
+    folder = tmp_path_factory.mktemp("sighted")
+    config = folder / "antiphon.toml"
+    with seeing() as upstream:
+        config.write_text(
+            'outbound = { allow_private = ["127.0.0.1"] }\n'
+            f'[[deployments]]\nname = "*"\nbackend = "chat_completions"\nbase_url = "{upstream}"\nfetch_images = true\n'
+        )
+        with serving(config, folder) as url:
+            yield url
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server with the small embedded model."""
+    subprocess.run([sys.executable, "-m", "antiphon", "models", "fetch", MODEL], check=True, timeout=110)
+    folder = tmp_path_factory.mktemp("embedded")
+    config = folder / "antiphon.toml"
+    config.write_text(f'[embedded]\nmodel = "{MODEL}"\ncontext = 512\nparallel = 1\n')
+    with serving(config, folder) as url:
+        yield url
+
+
+def run_example(name: str, url: str, folder: Path) -> str:
+    """Run an example and give what it prints."""
+    return run_python(str(EXAMPLES / name), url=url, folder=folder)
+
+
+def last_object(printed: str) -> dict[str, object]:
+    """Read the last of the JSON objects that stand one after the other, each indented."""
+    found: dict[str, object] = json.loads(re.split(r"^(?=\{)", printed, flags=re.MULTILINE)[-1])
+    return found
+
+
+def said(printed: str) -> str:
+    """Give the text of the last response that was printed."""
+    match last_object(printed):
+        case {"output": [*_, {"content": [{"text": str(text)}, *_]}]}:
+            return text
+        case other:
+            pytest.fail(f"no message: {other}")
+
+
+def test_every_example_is_run() -> None:
+    """A new example cannot be forgotten here."""
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*ANSWERS, *PRINTED, *OTHERS}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_example_prints_the_response_that_it_was_given(name: str, scripted: str, tmp_path: Path) -> None:
+    """The samples of the API's documentation work as they stand there."""
+    assert ANSWERS[name] == said(run_example(name, scripted, tmp_path))
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_an_example_prints_what_was_said(name: str, scripted: str, tmp_path: Path) -> None:
+    """Streams, tokens and images work as in the samples."""
+    assert PRINTED[name] == run_example(name, scripted, tmp_path)
+
+
+def test_a_chained_response_knows_what_was_said_before(scripted: str, tmp_path: Path) -> None:
+    """The scripted model counts the words that it reads: all turns are there, whoever remembered them."""
+    words = {
+        name: last_object(run_example(name, scripted, tmp_path))["usage"]
+        for name in ("chaining.py", "manual_chaining.py")
+    }
+    assert words["chaining.py"] == words["manual_chaining.py"]
+    match words["chaining.py"]:
+        case {"input_tokens": counted}:
+            assert 8 + 15 + 13 == counted
+        case other:
+            pytest.fail(f"no usage: {other}")
+
+
+def test_the_example_of_deleting_finds_nothing_afterwards(scripted: str, tmp_path: Path) -> None:
+    """What was deleted is gone, and the client is told so in the words of the live service."""
+    returned, refused = run_example("delete.py", scripted, tmp_path).splitlines()
+    assert "None" == returned  # the client has no type for what a deletion returns
+    assert re.fullmatch(r"Error code: 404 - Response with id 'resp_[0-9a-f]+' not found\.", refused)
+
+
+def test_the_example_of_input_items_lists_what_was_asked(scripted: str, tmp_path: Path) -> None:
+    """The list has the shape of the documentation: one message, and its id as the first and the last one."""
+    listed = last_object(run_example("input_items.py", scripted, tmp_path))
+    match listed:
+        case {"data": [{"id": id, "content": [{"text": text}], "role": role}], "object": kind, "has_more": more}:
+            assert ("This is a test.", "user", "list", False) == (text, role, kind, more)
+            assert (id, id) == (listed["first_id"], listed["last_id"])
+        case other:
+            pytest.fail(f"another shape: {other}")
+
+
+@pytest.mark.parametrize("name", ["image_base64.py", "image_url.py"])
+def test_an_example_shows_its_picture_to_the_model(name: str, sighted: str, tmp_path: Path) -> None:
+    """The bytes of the picture reach a model that sees, whether they were sent or had to be fetched."""
+    assert run_example(name, sighted, tmp_path) == "A PNG of 32 by 32 pixels.\n"
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("name", ["chaining.py", "manual_chaining.py", "retrieve.py", "text.py"])
+def test_an_example_is_answered_by_the_embedded_model(name: str, embedded: str, tmp_path: Path) -> None:
+    """With a real model there is a text, whatever it says."""
+    assert said(run_example(name, embedded, tmp_path)).strip()
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("name", ["quickstart.py", "streaming.py"])
+def test_an_example_streams_what_the_embedded_model_says(name: str, embedded: str, tmp_path: Path) -> None:
+    """With a real model there is a stream of text."""
+    assert run_example(name, embedded, tmp_path).strip()
