@@ -102,6 +102,20 @@ def converted(raw: Json, type_: type[T], *, place: str) -> T:
         raise ConfigError(f"In {place}: {_explained(str(error), type_)}") from error
 
 
+def without_effect(config: Config) -> list[str]:
+    """The sections that a file names and this version does not use yet."""
+    return [
+        name
+        for name, is_given in (
+            ("[background]", config.background != Background()),
+            ("[encryption]", config.encryption != Encryption()),
+            ("[[image_deployments]]", bool(config.image_deployments)),
+            ("[store] blobs", config.store.blobs is not None),
+        )
+        if is_given
+    ]
+
+
 def default_store_url() -> str:
     """The database in the user's data folder."""
     return f"sqlite:///{user_data_path('antiphon') / 'antiphon.db'}"
@@ -116,8 +130,8 @@ def refuse_open_server(config: Config) -> None:
     """A server that others can reach needs keys. Raises `ConfigError`."""
     if config.auth is None and not is_loopback(config.server.host):
         raise ConfigError(
-            f"{config.server.host} can be reached from other machines, and there are no keys. Give the server an "
-            '[auth] section, such as keys = [{ key = "env:ANTIPHON_KEY", tenant = "me" }], or let it listen on 127.0.0.1.'
+            f"{config.server.host} can be reached from other machines, and there are no keys. Give the server an [auth] "
+            'section, such as keys = [{ key = "env:MY_KEY", tenant = "me" }], or let it listen on 127.0.0.1.'
         )
 
 

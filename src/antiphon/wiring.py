@@ -14,10 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal  # a class that a table names has
 
 import anyio
 from msgspec import Struct
+from msgspec.structs import replace
 
 from antiphon.backends.chat_completions import ChatCompletions
 from antiphon.backends.chat_completions import Config as ChatConfig
-from antiphon.config import MIB, Config, ConfigError, converted, default_store_url
+from antiphon.backends.llama import Llama
+from antiphon.backends.llama.catalog import CATALOG, DEFAULT, SMALL, default_folder, entry
+from antiphon.backends.scripted import ScriptError
+from antiphon.config import MIB, Config, ConfigError, converted, default_store_url, without_effect
 from antiphon.http.app import App, routes
 from antiphon.http.auth import Auth
 from antiphon.http.models import Models
@@ -62,6 +66,10 @@ HEAD_KEYS = frozenset(Head.__struct_fields__) - {"model"}
 
 async def serve(config: Config, run: Callable[[App], Awaitable[None]]) -> None:
     """Join the parts, run the server with them, and take them apart. Raises `ConfigError` and `StoreError`."""
+    for section in without_effect(config):
+        log.warning(
+            "a section has no effect in this version", extra={"action": "section_without_effect", "section": section}
+        )
     deployments = {deployment.name: deployment for deployment in read_deployments(config)}
     outbound = Outbound(config.outbound)
     store = Store(await open_database(config.store.url or default_store_url()))
@@ -114,10 +122,18 @@ def _app(config: Config, *, store: Store, deployments: dict[str, Deployment], ou
 
 
 def _embedded(config: Config) -> Deployment:
-    raw: dict[str, Json] = {"name": EVERY_MODEL, "backend": "llama", "model": config.embedded.model}
-    head = converted(raw, Head, place="[embedded]")
-    llama = _load("antiphon.backends", BACKENDS, "llama")
-    return _deployed(head, llama(config.embedded, connect_llama))
+    settings = replace(config.embedded, model=_at_hand(config.embedded.model))
+    head = Head(name=EVERY_MODEL, backend="llama", model=settings.model)
+    return _deployed(head, Llama(settings, connect_llama))
+
+
+def _at_hand(name: str) -> str:
+    """The small model where the large one was not fetched and the small one was: any answer is better than none."""
+    folder = default_folder()
+    if name != DEFAULT or entry(CATALOG[DEFAULT], folder).present or not entry(CATALOG[SMALL], folder).present:
+        return name
+    log.warning("the small model answers", extra={"action": "small_model_answers", "model": SMALL, "missing": DEFAULT})
+    return SMALL
 
 
 def _deployment(raw: dict[str, Json], index: int) -> Deployment:
@@ -127,7 +143,11 @@ def _deployment(raw: dict[str, Json], index: int) -> Deployment:
     settings = {key: value for key, value in raw.items() if key not in HEAD_KEYS}
     config_type = importlib.import_module(class_.__module__).Config
     config = converted(settings, config_type, place=place)
-    return _deployed(head, class_(config, connect_llama) if head.backend == "llama" else class_(config))
+    try:
+        backend = class_(config, connect_llama) if head.backend == "llama" else class_(config)
+    except (ValueError, ScriptError) as error:  # a URL, a header or a script that cannot be used
+        raise ConfigError(f"In {place}: {error}") from error
+    return _deployed(head, backend)
 
 
 def _deployed(head: Head, backend: Backend) -> Deployment:
@@ -157,7 +177,7 @@ def _load(group: str, table: dict[str, str], name: str) -> Any:  # the table say
     for point in entry_points(group=group, name=name):
         return point.load()
     known = ", ".join(sorted({*table, *(point.name for point in entry_points(group=group))}))
-    raise ConfigError(f"There is no {group.partition('.')[2]} called {name!r}; there are: {known}.")
+    raise ConfigError(f"There is no {group.partition('.')[2].removesuffix('s')} called {name!r}; there are: {known}.")
 
 
 async def _sweep(store: Store) -> None:
