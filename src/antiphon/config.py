@@ -130,8 +130,8 @@ def refuse_open_server(config: Config) -> None:
     """A server that others can reach needs keys. Raises `ConfigError`."""
     if config.auth is None and not is_loopback(config.server.host):
         raise ConfigError(
-            f"{config.server.host} can be reached from other machines, and there are no keys. Give the server an [auth] "
-            'section, such as keys = [{ key = "env:MY_KEY", tenant = "me" }], or let it listen on 127.0.0.1.'
+            f"{config.server.host} can be reached from other machines, and there are no keys. Give the server an "
+            '[auth] section, such as keys = [{ key = "env:MY_KEY", tenant = "me" }], or let it listen on 127.0.0.1.'
         )
 
 

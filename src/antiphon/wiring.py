@@ -20,7 +20,6 @@ from antiphon.backends.chat_completions import ChatCompletions
 from antiphon.backends.chat_completions import Config as ChatConfig
 from antiphon.backends.llama import Llama
 from antiphon.backends.llama.catalog import CATALOG, DEFAULT, SMALL, default_folder, entry
-from antiphon.backends.scripted import ScriptError
 from antiphon.config import MIB, Config, ConfigError, converted, default_store_url, without_effect
 from antiphon.http.app import App, routes
 from antiphon.http.auth import Auth
@@ -145,7 +144,7 @@ def _deployment(raw: dict[str, Json], index: int) -> Deployment:
     config = converted(settings, config_type, place=place)
     try:
         backend = class_(config, connect_llama) if head.backend == "llama" else class_(config)
-    except (ValueError, ScriptError) as error:  # a URL, a header or a script that cannot be used
+    except ValueError as error:  # a URL, a header or a script that cannot be used
         raise ConfigError(f"In {place}: {error}") from error
     return _deployed(head, backend)
 
