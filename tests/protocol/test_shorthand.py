@@ -1,0 +1,209 @@
+"""Short, old and resent forms of input are read as what they mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import UNSET
+
+from antiphon.protocol.calls import McpApprovalRequest, McpListTools, SearchAction, SearchSource, WebSearchCall
+from antiphon.protocol.checks import check
+from antiphon.protocol.computer import ComputerCallOutput
+from antiphon.protocol.content import InputText, OutputText
+from antiphon.protocol.items import AdditionalTools, FunctionCall, Item, ItemReference, Message, ReasoningItem
+from antiphon.protocol.reading import read_request
+from antiphon.protocol.tools import FunctionTool
+from tests.protocol.recorded_items import RECORDED
+
+Json = dict[str, Any]  # what a client may send
+
+ADDED_BY_CLIENTS: Json = {"parsed": {"a": None}, "created_by": "x", "response_id": "resp_1", "agent": None}
+NULLS: Json = {"status": None, "phase": None, "encrypted_content": None, "results": None, "namespace": None}
+
+
+def items(*sent: Any) -> list[Item]:  # what a client may send
+    """Read items as a request's input."""
+    return read_request(msgspec.json.encode({"input": list(sent)})).request.input
+
+
+@pytest.mark.parametrize("sent", RECORDED.values(), ids=RECORDED)
+def test_every_recorded_item_may_be_sent_back(sent: Json) -> None:
+    """A client that resends an output is understood, whatever it added to it."""
+    received = read_request(msgspec.json.encode({"input": [{**NULLS, **sent, **ADDED_BY_CLIENTS}]}))
+    check(received.request)
+    kept = msgspec.to_builtins(received.request.input[0])
+    assert {"type": sent["type"], "id": sent["id"]} == {"type": kept["type"], "id": kept["id"]}
+    assert {"parsed": {}, "created_by": "x", "response_id": "resp_1"} == received.extras[0]
+
+
+@pytest.mark.parametrize("sent", RECORDED.values(), ids=RECORDED)
+def test_a_recorded_item_is_kept_whole(sent: Json) -> None:
+    """Nothing that the live service says of an item is lost by reading it; what it leaves out may be filled in."""
+    assert_holds(msgspec.to_builtins(items(sent)[0]), sent)
+
+
+def assert_holds(kept: Any, sent: Any) -> None:  # JSON of the live service
+    """Whatever ``sent`` says, ``kept`` says too."""
+    if isinstance(sent, dict):
+        for key, value in sent.items():
+            if value is not None:
+                assert_holds(kept[key], value)
+    elif isinstance(sent, list):
+        assert len(kept) == len(sent)
+        for one, other in zip(kept, sent, strict=True):
+            assert_holds(one, other)
+    else:
+        assert kept == sent
+
+
+def test_a_string_is_a_message_of_the_user() -> None:
+    """The shortest input there is."""
+    request = read_request(b'{"input":"hi"}').request
+    assert request.input == [Message(role="user", content=[InputText(text="hi")])]
+
+
+def test_an_absent_input_is_no_item() -> None:
+    """A request may go on from a response with nothing new to say."""
+    received = read_request(b'{"input":null}')
+    assert (received.request.input, received.extras) == ([], [])
+
+
+@pytest.mark.parametrize("role", ["user", "system", "developer"])
+def test_a_role_and_a_text_are_a_message_to_the_model(role: Any) -> None:  # a literal of the protocol
+    """``type`` may be left out, and content may be a string."""
+    assert items({"role": role, "content": "hi"}) == [Message(role=role, content=[InputText(text="hi")])]
+
+
+def test_what_the_assistant_said_is_output() -> None:
+    """A string of the assistant's is read as its own words."""
+    assert items({"role": "assistant", "content": "hi"}) == [
+        Message(role="assistant", content=[OutputText(text="hi", annotations=[])])
+    ]
+
+
+def test_output_text_may_leave_out_its_annotations() -> None:
+    """A client that writes an answer of the model's by hand need not know of citations."""
+    assert items({"role": "assistant", "content": [{"type": "output_text", "text": "hi"}]}) == [
+        Message(role="assistant", content=[OutputText(text="hi")])
+    ]
+
+
+def test_an_id_alone_refers_to_an_item() -> None:
+    """A client that keeps ids sends nothing else."""
+    assert items({"id": "msg_1"}, {"type": None, "id": "msg_2"}) == [
+        ItemReference(id="msg_1"),
+        ItemReference(id="msg_2"),
+    ]
+
+
+def test_arguments_of_an_approval_request_may_be_an_object() -> None:
+    """The document that this server implements shows them so; they are kept as JSON text."""
+    sent = {"type": "mcp_approval_request", "id": "mcpr_1", "name": "f", "server_label": "s", "arguments": {"a": None}}
+    assert items(sent) == [McpApprovalRequest(id="mcpr_1", name="f", server_label="s", arguments='{"a":null}')]
+
+
+def test_the_error_of_a_list_of_tools_may_be_an_object() -> None:
+    """Some servers give one; it is kept as JSON text."""
+    sent = {"type": "mcp_list_tools", "id": "mcpl_1", "server_label": "s", "tools": [], "error": {"code": 1}}
+    assert items(sent) == [McpListTools(id="mcpl_1", server_label="s", tools=[], error='{"code":1}')]
+
+
+def test_a_screenshot_may_be_sent_as_an_image() -> None:
+    """The first clients of computer use did."""
+    sent = {
+        "type": "computer_call_output",
+        "call_id": "call_1",
+        "output": {"type": "input_image", "image_url": "https://a.example/x.png"},
+    }
+    match items(sent):
+        case [ComputerCallOutput(output=screenshot)]:
+            assert screenshot.image_url == "https://a.example/x.png"
+        case other:
+            pytest.fail(repr(other))
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        ({"type": "find", "url": "u", "pattern": "p"}, {"type": "find_in_page", "url": "u", "pattern": "p"}),
+        (
+            {"type": "search", "query": "q", "sources": [{"type": "url", "url": "u"}, {"type": "api", "name": "n"}]},
+            {"type": "search", "query": "q", "sources": [{"type": "url", "url": "u"}]},
+        ),
+    ],
+)
+def test_an_action_of_a_search_is_read_in_its_older_forms(action: Json, expected: Json) -> None:
+    """A history may be older than the names in it, and hold sources that are no pages."""
+    kept = msgspec.to_builtins(items({"type": "web_search_call", "id": "ws_1", "action": action})[0])
+    assert kept["action"] == expected
+
+
+def test_sources_that_are_pages_stay() -> None:
+    """The common case of a search that was resent."""
+    sent = {"type": "web_search_call", "action": {"type": "search", "sources": [{"type": "url", "url": "u"}]}}
+    assert items(sent) == [WebSearchCall(action=SearchAction(sources=[SearchSource(url="u")]))]
+
+
+def test_nulls_are_absent_at_every_depth() -> None:
+    """SDKs write what they do not know as null."""
+    sent = {
+        "type": "message",
+        "role": "assistant",
+        "id": "msg_1",
+        "status": None,
+        "phase": None,
+        "content": [{"type": "output_text", "text": "hi", "annotations": None, "logprobs": None}],
+    }
+    assert items(sent) == [Message(role="assistant", id="msg_1", content=[OutputText(text="hi")])]
+    assert items({"type": "reasoning", "summary": [], "encrypted_content": None, "content": None, "status": None}) == [
+        ReasoningItem(summary=[])
+    ]
+
+
+def test_a_null_in_a_schema_is_a_value() -> None:
+    """A default of null means something; so does a null among arguments and in ``strict``."""
+    schema = {"type": "object", "properties": {"a": {"default": None, "enum": [None]}}}
+    listing = {"type": "mcp_list_tools", "server_label": "s", "tools": [{"name": "f", "input_schema": schema}]}
+    match items(listing, {"type": "tool_search_call", "arguments": {"paths": None}}):
+        case [McpListTools(tools=[tool]), search]:
+            assert tool.input_schema == schema
+            assert msgspec.to_builtins(search)["arguments"] == {"paths": None}
+        case other:
+            pytest.fail(repr(other))
+
+
+def test_a_null_strict_of_an_added_tool_stays() -> None:
+    """For a function, ``strict`` of null means false, and a missing one means: if the schema allows it."""
+    tool = {"type": "function", "name": "f", "strict": None, "parameters": {"default": None}}
+    match items({"type": "additional_tools", "role": None, "tools": [tool]}):
+        case [AdditionalTools(tools=[FunctionTool() as added])]:
+            assert (added.strict, added.parameters) == (None, {"default": None})
+        case other:
+            pytest.fail(repr(other))
+
+
+def test_unknown_keys_of_an_item_are_returned_beside_it() -> None:
+    """They are kept with the item; unknown keys further down have no effect."""
+    received = read_request(
+        msgspec.json.encode({
+            "input": [
+                {"role": "user", "content": [{"type": "input_text", "text": "a", "x": 1}], "b": [2]},
+                {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{", "parsed_arguments": {}},
+                {"role": "user", "content": "c"},
+            ]
+        })
+    )
+    assert received.extras == [{"b": [2]}, {"parsed_arguments": {}}, {}]
+
+
+def test_arguments_of_a_call_need_not_be_complete() -> None:
+    """A call that was cut short comes back as it is."""
+    sent = {"type": "function_call", "call_id": "c", "name": "f", "arguments": '{"a', "status": "incomplete"}
+    assert items(sent) == [FunctionCall(call_id="c", name="f", arguments='{"a', status="incomplete")]
+    assert items(sent)[0].id == ""
+    assert isinstance(items(sent)[0], FunctionCall)
+    assert items({**sent, "namespace": None})[0] == FunctionCall(
+        call_id="c", name="f", arguments='{"a', status="incomplete", namespace=UNSET
+    )
