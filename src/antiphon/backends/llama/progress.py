@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from antiphon.backends.llama.fetching import Watch
 
 
 @contextmanager
-def bar(title: str, console: Console | None = None) -> Iterator[Watch]:
+def bar(title: str, console: Console | None = None) -> Generator[Watch]:
     """Yield a watch for `fetch` that draws on the console, stderr if None."""
     console = console or Console(stderr=True)
     if not console.is_terminal:

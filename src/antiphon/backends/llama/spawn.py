@@ -32,6 +32,7 @@ LOAD_SECONDS = 600.0
 STOP_SECONDS = 5.0
 GREETING_LIMIT = 65_536
 TAIL = 2_000
+CANNOT_START = "The embedded model could not be started."
 
 
 class Access(Struct, frozen=True):
@@ -127,19 +128,32 @@ class Child:
         await self._stop()
         log.info("loading model %s", self._name, extra={"action": "model_loading", "model": self._name})
         load = replace(self._load, key=self._new_key(), parent=os.getpid())
-        stderr = tempfile.TemporaryFile()  # noqa: SIM115  # closed by _stop
-        process = await anyio.open_process(
-            self._command,
-            stderr=stderr,
-            env={"OMP_WAIT_POLICY": "passive", **os.environ},  # threads that wait must not burn time
-            start_new_session=True,  # Ctrl-C is for the server, which lets requests end first
-        )
-        if process.stdin is None or process.stdout is None:
-            raise RuntimeError("a process was opened without pipes")
-        running = self._running = _Running(process, process.stdout, stderr, key=load.key, since=self._now())
-        with contextlib.suppress(anyio.BrokenResourceError):  # it died at once, which its missing greeting will tell
-            await process.stdin.send(msgspec.json.encode(load) + b"\n")
+        try:
+            running = self._running = await self._open(load)
+        except OSError as error:
+            raise UpstreamError("misconfigured", CANNOT_START, detail=str(error)) from error
+        if running.process.stdin is not None:
+            with contextlib.suppress(
+                anyio.BrokenResourceError
+            ):  # it died at once, which its missing greeting will tell
+                await running.process.stdin.send(msgspec.json.encode(load) + b"\n")
         return running
+
+    async def _open(self, load: Load) -> _Running:
+        stderr = tempfile.TemporaryFile()  # noqa: SIM115  # closed by _stop
+        try:
+            process = await anyio.open_process(
+                self._command,
+                stderr=stderr,
+                env={"OMP_WAIT_POLICY": "passive", **os.environ},  # threads that wait must not burn time
+                start_new_session=True,  # Ctrl-C is for the server, which lets requests end first
+            )
+        except BaseException:
+            stderr.close()
+            raise
+        if process.stdout is None:
+            raise RuntimeError("a process was opened without pipes")
+        return _Running(process, process.stdout, stderr, key=load.key, since=self._now())
 
     async def _ready(self, running: _Running) -> Access:
         greeting = await self._greeting(running)
@@ -167,7 +181,7 @@ class Child:
         except anyio.IncompleteRead as error:
             code = await self.ended(STOP_SECONDS)
             detail = f"exit code {code}: {running.tail()}"
-            raise UpstreamError("misconfigured", "The embedded model could not be started.", detail=detail) from error
+            raise UpstreamError("misconfigured", CANNOT_START, detail=detail) from error
 
     async def _stop(self) -> None:
         running, self._running = self._running, None

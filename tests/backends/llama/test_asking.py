@@ -1,0 +1,101 @@
+"""What a turn becomes before the embedded model is asked."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from msgspec import Raw
+
+from antiphon.backends import UpstreamError
+from antiphon.backends.llama.asking import asked
+from antiphon.core.turn import Choice, Function, Turn
+from antiphon.protocol.content import InputText
+from antiphon.protocol.items import Item, Message
+from antiphon.protocol.settings import FormatJsonObject, FormatJsonSchema, FormatText, TextConfig
+
+ITEMS: list[Item] = [Message(role="user", content=[InputText(text="hi")])]
+ONE = Function("one", Raw(b'{"type":"object","properties":{"a":{"type":"string","pattern":"^\\\\d$"}}}'))
+TWO = Function("two", Raw(b'{"type":"object"}'))
+
+
+def test_no_function_is_shown_where_none_may_be_called() -> None:
+    """llama.cpp would put the functions into the prompt all the same."""
+    question = asked(Turn(ITEMS, functions=[ONE, TWO], choice=Choice("none")))
+    assert not question.forced
+    assert question.turn.functions == []
+
+
+def test_only_the_allowed_functions_are_shown() -> None:
+    """llama.cpp knows no list of allowed functions."""
+    question = asked(Turn(ITEMS, functions=[ONE, TWO], choice=Choice("auto", ["two"])))
+    assert not question.forced
+    assert [function.name for function in question.turn.functions] == ["two"]
+    assert question.turn.choice == Choice("auto")
+
+
+@pytest.mark.parametrize("choice", [Choice("required"), Choice("required", ["one"])])
+def test_a_call_that_must_be_made_is_forced(choice: Choice) -> None:
+    """llama.cpp's own way is no guarantee."""
+    question = asked(Turn(ITEMS, functions=[ONE, TWO], choice=choice))
+    assert question.forced
+    assert question.turn.functions == []
+    assert ('"name":"two"' in (question.turn.instructions or "")) == (choice.names is None)
+
+
+@pytest.mark.parametrize(("given", "sent"), [(None, True), (True, True), (False, False)])
+def test_calls_at_once_are_allowed_unless_they_are_forbidden(*, given: bool | None, sent: bool) -> None:
+    """The API's default is many, llama.cpp's is one."""
+    assert asked(Turn(ITEMS, functions=[TWO], parallel_tool_calls=given)).turn.parallel_tool_calls is sent
+
+
+def test_patterns_of_functions_are_made_fit() -> None:
+    """The grammar of a call must not break its JSON."""
+    function = asked(Turn(ITEMS, functions=[ONE])).turn.functions[0]
+    assert msgspec.json.decode(function.parameters)["properties"]["a"]["pattern"] == "^[0-9]$"
+
+
+@pytest.mark.parametrize(("form", "forced"), [(FormatText(), False), (FormatJsonObject(), True)])
+def test_json_and_functions_together_are_one_choice_of_the_grammar(
+    form: FormatText | FormatJsonObject, *, forced: bool
+) -> None:
+    """llama.cpp would follow the schema and never call."""
+    assert asked(Turn(ITEMS, functions=[TWO], text=TextConfig(format=form))).forced is forced
+
+
+def test_a_schema_and_functions_together_are_both_told() -> None:
+    """The model reads what it may call and what an answer looks like."""
+    form = FormatJsonSchema(name="x", schema_={"type": "object", "description": "A day"})
+    question = asked(Turn(ITEMS, functions=[TWO], text=TextConfig(format=form)))
+    assert question.forced
+    assert '"name":"two"' in (question.turn.instructions or "")
+    assert '{"type":"object","description":"A day"}' in (question.turn.instructions or "")
+
+
+def test_the_schema_of_the_text_is_shown_to_the_model() -> None:
+    """Descriptions in a schema are meant to be read."""
+    form = FormatJsonSchema(name="x", schema_={"type": "object", "description": "A day"})
+    turn = asked(Turn(ITEMS, instructions="Be brief.", text=TextConfig(format=form))).turn
+    assert turn.instructions == (
+        'Be brief.\n\nReply with JSON that fits this JSON Schema:\n{"type":"object","description":"A day"}'
+    )
+    assert isinstance(turn.text, TextConfig)
+    assert isinstance(turn.text.format, FormatJsonSchema)
+    assert turn.text.format.schema_["$ref"] == "#/$defs/root"
+
+
+def test_a_turn_without_wishes_stays_as_it_is() -> None:
+    """Sampling and the rest are for the inner backend."""
+    turn = Turn(ITEMS, instructions="Be brief.", temperature=0.5, max_output_tokens=7, choice=Choice("none"))
+    assert asked(turn).turn == turn
+
+
+@pytest.mark.parametrize("param", ["tools", "text.format.schema"])
+def test_a_schema_that_would_bring_the_engine_down_is_the_callers_fault(param: str) -> None:
+    """The error names the parameter that holds the schema."""
+    bad = {"type": "object", "properties": {"a": {"minLength": 5, "maxLength": 2}}}
+    function = Function("bad", Raw(msgspec.json.encode(bad)))
+    form = FormatJsonSchema(name="x", schema_=bad)
+    turn = Turn(ITEMS, functions=[function]) if param == "tools" else Turn(ITEMS, text=TextConfig(format=form))
+    with pytest.raises(UpstreamError, match="minLength of 5") as caught:
+        asked(turn)
+    assert (caught.value.fault, caught.value.param) == ("invalid_request", param)
