@@ -66,7 +66,7 @@ def test_the_first_line_says_where_the_server_is(tmp_path: Path) -> None:
 
 
 def test_without_configuration_it_serves_the_embedded_model_from_the_users_folders(tmp_path: Path) -> None:
-    """State lies under the data folder of the user; every name is answered by the embedded model, said to be missing."""
+    """State lies under the data folder of the user; the embedded model answers every name, here that it is missing."""
     with antiphon("serve", "--port", "0", home=tmp_path) as process:
         try:
             assert process.stderr is not None
