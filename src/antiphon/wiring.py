@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal  # a class that a table names has
 
 import anyio
 from msgspec import Struct
-from msgspec.structs import replace
 
 from antiphon.backends.chat_completions import ChatCompletions
 from antiphon.backends.chat_completions import Config as ChatConfig
 from antiphon.backends.llama import Llama
-from antiphon.backends.llama.catalog import CATALOG, DEFAULT, SMALL, default_folder, entry
 from antiphon.config import MIB, Config, ConfigError, converted, default_store_url, without_effect
 from antiphon.http.app import App, routes
 from antiphon.http.auth import Auth
@@ -121,18 +119,8 @@ def _app(config: Config, *, store: Store, deployments: dict[str, Deployment], ou
 
 
 def _embedded(config: Config) -> Deployment:
-    settings = replace(config.embedded, model=_at_hand(config.embedded.model))
-    head = Head(name=EVERY_MODEL, backend="llama", model=settings.model)
-    return _deployed(head, Llama(settings, connect_llama))
-
-
-def _at_hand(name: str) -> str:
-    """The small model where the large one was not fetched and the small one was: any answer is better than none."""
-    folder = default_folder()
-    if name != DEFAULT or entry(CATALOG[DEFAULT], folder).present or not entry(CATALOG[SMALL], folder).present:
-        return name
-    log.warning("the small model answers", extra={"action": "small_model_answers", "model": SMALL, "missing": DEFAULT})
-    return SMALL
+    llama = Llama(config.embedded, connect_llama)
+    return _deployed(Head(name=EVERY_MODEL, backend="llama", model=llama.model), llama)
 
 
 def _deployment(raw: dict[str, Json], index: int) -> Deployment:

@@ -84,6 +84,11 @@ class Llama:
         self._link: _Link | None = None
 
     @property
+    def model(self) -> str:
+        """The name of the model that answers: the small one where the large one was not fetched."""
+        return self._model
+
+    @property
     def pid(self) -> int | None:
         """The id of the process that runs the model, None where there is none."""
         return self._child.pid
