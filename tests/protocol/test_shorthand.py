@@ -12,6 +12,7 @@ from antiphon.protocol.calls import McpApprovalRequest, McpListTools, SearchActi
 from antiphon.protocol.checks import check
 from antiphon.protocol.computer import ComputerCallOutput
 from antiphon.protocol.content import InputText, OutputText
+from antiphon.protocol.errors import ApiError
 from antiphon.protocol.items import AdditionalTools, FunctionCall, Item, ItemReference, Message, ReasoningItem
 from antiphon.protocol.reading import read_request
 from antiphon.protocol.tools import FunctionTool
@@ -182,6 +183,14 @@ def test_a_null_strict_of_an_added_tool_stays() -> None:
             assert (added.strict, added.parameters) == (None, {"default": None})
         case other:
             pytest.fail(repr(other))
+
+
+@pytest.mark.parametrize("kind", [[], {}, 1, True])
+def test_a_type_that_is_no_word_is_refused(kind: Any) -> None:  # what a client may send
+    """An item of no kind at all is refused where it stands, with nulls in it or without."""
+    with pytest.raises(ApiError) as caught:
+        items({"type": kind, "status": None})
+    assert (caught.value.code, caught.value.param) == ("invalid_type", "input[0].type")
 
 
 def test_unknown_keys_of_an_item_are_returned_beside_it() -> None:

@@ -28,7 +28,7 @@ _OPEN = frozenset((
     "parameters",
     "schema",
 ))  # a null in a schema is a value
-_HOLD_TOOLS = frozenset(kind.__struct_config__.tag for kind in (AdditionalTools, ToolSearchOutput))
+_HOLD_TOOLS = tuple(kind.__struct_config__.tag for kind in (AdditionalTools, ToolSearchOutput))
 
 
 def written_out(body: Object, *, nulls: bool) -> list[Object]:
