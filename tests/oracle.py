@@ -51,10 +51,11 @@ EXTRA_FIELDS = {
     "*.obfuscation": "recorded; only one of the types has it",
 }
 
-OTHER_WORDS = {
-    ("response", "error", "code"): {"context_length_exceeded"},  # recorded; the types lack it
-    ("error", "code"): {"context_length_exceeded"},
+LIES = {
+    ("error", "code", "literal_error"): "context_length_exceeded is recorded; the types lack it",
+    ("ResponseFunctionWebSearch", "action", "missing"): "recorded so while the search is not done",
 }
+"""Where the types contradict the recordings: the last two steps to the field, and what pydantic says of it."""
 
 MODELS: dict[str, type[BaseModel]] = {
     get_args(model.model_fields["type"].annotation)[0]: model
@@ -128,12 +129,16 @@ def type_findings(model: type[BaseModel], body: bytes) -> list[str]:
     try:
         read = model.model_validate_json(body, strict=True)
     except ValidationError as error:
-        return [f"{fault['loc']}: {fault['msg']}" for fault in error.errors() if not _is_known(fault["loc"], fault)]
+        return [f"{'.'.join(place)}: {message}" for place, message in _faults(error)]
     return sorted(_unknown_fields(read))
 
 
-def _is_known(place: tuple[int | str, ...], fault: Any) -> bool:  # pydantic's own mapping
-    return fault["type"] == "literal_error" and fault["input"] in OTHER_WORDS.get(tuple(map(str, place)), set())
+def _faults(error: ValidationError) -> list[tuple[tuple[str, ...], str]]:
+    """Where a body is at fault. Of a union, only the member whose ``type`` fits has a say, if there is one."""
+    faults = [(tuple(map(str, fault["loc"])), fault["type"], fault["msg"]) for fault in error.errors()]
+    strangers = {place[:-1] for place, kind, _ in faults if place[-1] == "type" and kind == "literal_error"}
+    near = [fault for fault in faults if not any(fault[0][: len(other)] == other for other in strangers)]
+    return [(place, message) for place, kind, message in near or faults if (*place[-2:], kind) not in LIES]
 
 
 def _unknown_fields(value: object) -> set[str]:

@@ -1,0 +1,348 @@
+"""Whole dialogues between a model, tools and a machine, drawn at random but always legal, and how they are played.
+
+A turn is a number of strands, each a piece of prose or a call with its fragments, woven together in any way. Hosted
+calls report phases and are answered in any order, while the model still speaks or after it. A dialogue ends well, or is
+broken off after any step.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from typing import Literal
+
+from hypothesis import strategies as st
+from msgspec import Struct
+from msgspec.structs import replace
+
+from antiphon.core.calls import CallKind, OpenCall, Silent
+from antiphon.core.deltas import Call, Delta, Finish, FinishReason, Refused, Text, Thought
+from antiphon.core.machine import Machine
+from antiphon.protocol.calls import McpCall, McpHttpError, WebSearchCall
+from antiphon.protocol.content import Logprob
+from antiphon.protocol.events import ItemDelta, McpArgumentsDone, PhaseType, StreamEvent
+from antiphon.protocol.items import OutputItem
+from antiphon.protocol.response import InputTokens, OutputTokens, Response, ResponseError, Usage
+
+SEARCH, MCP, CLIENT, FORBIDDEN = "search", "mcp", "lookup", "forbidden"
+NOW = 1_700_000_060
+CRASH = ResponseError(code="server_error", message="It broke.")
+
+Strand = list[Delta]
+Ending = Literal["complete", "fail", "cancel"]
+State = Literal["new", "idle", "speaking", "ended"]
+Watch = Callable[["Play"], None]
+
+
+def searched(call: OpenCall) -> OutputItem:
+    """A search as far as it is known while nobody has answered it."""
+    return WebSearchCall(id=call.id, status=call.status)
+
+
+class Shown:
+    """A hosted kind that shows its arguments while they are written."""
+
+    prefix = "mcp"
+    hosted = True
+
+    def item(self, call: OpenCall) -> OutputItem:
+        """A call of an MCP server's tool."""
+        return McpCall(
+            id=call.id, status=call.status, arguments=call.arguments, name=call.name, server_label="somewhere"
+        )
+
+    def began(self, call: OpenCall) -> list[StreamEvent]:
+        """Nothing but the item itself."""
+        return []
+
+    def wrote(self, call: OpenCall, arguments: str) -> list[StreamEvent]:
+        """A delta for each fragment."""
+        return [
+            ItemDelta(
+                type="response.mcp_call_arguments.delta",
+                delta=arguments,
+                item_id=call.id,
+                output_index=call.place.output_index,
+                sequence_number=call.place.number(),
+            )
+        ]
+
+    def wrote_all(self, call: OpenCall) -> list[StreamEvent]:
+        """The arguments whole."""
+        return [
+            McpArgumentsDone(
+                arguments=call.arguments,
+                item_id=call.id,
+                output_index=call.place.output_index,
+                sequence_number=call.place.number(),
+            )
+        ]
+
+
+KINDS: dict[str, CallKind] = {
+    SEARCH: Silent("ws", searched, "response.web_search_call.in_progress"),
+    MCP: Shown(),
+}
+PHASES: dict[str, PhaseType] = {
+    SEARCH: "response.web_search_call.searching",
+    MCP: "response.mcp_call.in_progress",
+}
+
+
+class Spoken(Struct, frozen=True):
+    """A turn: what is said, read by read, and why the model stopped. The last read ends with `Finish`."""
+
+    reads: list[list[Delta]]
+
+    @property
+    def deltas(self) -> list[Delta]:
+        """All that is said."""
+        return [delta for read in self.reads for delta in read]
+
+
+class Dialogue(Struct, frozen=True):
+    """Turns and their end. ``steps``: how many steps are taken before it is broken off.
+
+    ``picks`` decide what tools do between two reads, one number each time.
+    """
+
+    turns: list[Spoken]
+    ending: Ending
+    steps: int
+    picks: list[int]
+    parallel: bool
+    allowed: frozenset[str] | None
+    raw: bool
+
+
+class Play:
+    """A dialogue on the stage: the machine, what it said so far, and which hosted calls wait."""
+
+    def __init__(self, dialogue: Dialogue, watch: Watch | None = None) -> None:
+        numbers = count()
+        self.dialogue = dialogue
+        self.machine = Machine(
+            Response(id="resp_0", created_at=NOW, model="m", status="queued", parallel_tool_calls=dialogue.parallel),
+            new_id=lambda prefix: f"{prefix}_{next(numbers)}",
+            kinds=KINDS,
+            allowed=dialogue.allowed,
+            raw_thoughts=dialogue.raw,
+        )
+        self.events: list[StreamEvent] = []
+        self.heard: list[list[Delta]] = []
+        self.state: State = "new"
+        self.answered: list[OpenCall] = []
+        self._watch = watch
+        self._picks = iter(dialogue.picks)
+        self._steps = 0
+
+    @property
+    def waiting(self) -> list[OpenCall]:
+        """The hosted calls without an answer."""
+        return [call for call in self.machine.calls if call.kind.hosted and call not in self.answered]
+
+    def run(self) -> Play:
+        """Play it to its end."""
+        self._step(self.machine.start, "idle")
+        for turn in self.dialogue.turns:
+            self._turn(turn)
+        self._look()
+        if self.dialogue.ending == "complete":
+            self.events += self.machine.complete(NOW)
+        elif self.dialogue.ending == "fail":
+            self.events += self.machine.fail(CRASH)
+        else:
+            self.events += self.machine.cancel()
+        self.state = "ended"
+        self._look()
+        return self
+
+    def _turn(self, turn: Spoken) -> None:
+        if self._is_over():
+            return
+        self._look()
+        self.machine.next_turn()
+        self.state = "speaking"
+        self.heard.append([])
+        for number, read in enumerate(turn.reads, start=1):
+            if self._is_over():
+                return
+            self.heard[-1] += read
+            self._step(partial(self.machine.feed, read), "idle" if number == len(turn.reads) else "speaking")
+            self._serve(one=next(self._picks, 0) % 3 == 0)
+        self._serve(one=False)
+
+    def _serve(self, *, one: bool) -> None:
+        """Let tools work: one step of one of them, or all until none waits and the model may be asked again."""
+        while self.waiting and (one or self.state == "idle") and not self._is_over():
+            pick = next(self._picks, 1)
+            call = self.waiting[pick % len(self.waiting)]
+            if pick % 4 == 0:
+                self._step(partial(self.machine.phase, call, PHASES[call.name]), self.state)
+            else:
+                self._step(partial(self._answer, call), self.state)
+            if one:
+                return
+
+    def _answer(self, call: OpenCall) -> list[StreamEvent]:
+        self.answered.append(call)
+        match call.kind.item(call):
+            case WebSearchCall() as search:
+                return self.machine.answer(call, replace(search, status="completed"))
+            case McpCall() as mcp:
+                return self.machine.answer(
+                    call, replace(mcp, status="failed", error=McpHttpError(code=424, message="no"))
+                )
+            case other:
+                raise AssertionError(other)
+
+    def _step(self, step: Callable[[], list[StreamEvent]], then: State) -> None:
+        if self._is_over():
+            return
+        self._look()
+        self.events += step()
+        self.state = then
+        self._steps += 1
+
+    def _is_over(self) -> bool:
+        """Whether it is broken off here. Before ``start`` nothing can be broken off."""
+        return self.dialogue.ending != "complete" and self.state != "new" and self._steps >= self.dialogue.steps
+
+    def _look(self) -> None:
+        if self._watch is not None:
+            self._watch(self)
+
+
+def cut(text: str, sizes: list[int]) -> list[str]:
+    """A text in pieces of these sizes, over and over; none is empty."""
+    pieces: list[str] = []
+    position = 0
+    for number in count():
+        if position >= len(text):
+            return pieces
+        size = sizes[number % len(sizes)]
+        pieces.append(text[position : position + size])
+        position += size
+    raise AssertionError
+
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+SIZES = st.lists(st.integers(1, 6), min_size=1, max_size=3)
+LOGPROBS = st.lists(
+    st.builds(Logprob, token=st.text("ab", max_size=2), logprob=st.floats(-9, 0), bytes=st.just([97])), max_size=2
+)
+TOKENS = st.integers(0, 1000)
+USAGES = st.none() | st.builds(
+    Usage,
+    input_tokens=TOKENS,
+    input_tokens_details=st.builds(InputTokens, cached_tokens=TOKENS, cache_write_tokens=TOKENS),
+    output_tokens=TOKENS,
+    output_tokens_details=st.builds(OutputTokens, reasoning_tokens=TOKENS),
+    total_tokens=TOKENS,
+)
+ARGUMENTS = st.dictionaries(st.text("ab", max_size=2), st.none() | st.integers(0, 9) | st.text(max_size=3), max_size=2)
+REASONS: st.SearchStrategy[FinishReason] = st.sampled_from(["stop", "stop", "max_output_tokens", "content_filter"])
+
+
+@st.composite
+def prose(draw: st.DrawFn) -> Strand:
+    """Some text, refusal or thought; now and then an empty piece among the others."""
+    pieces = cut(draw(WORDS), draw(SIZES))
+    if draw(st.integers(0, 3)) == 0:
+        pieces.append("")
+    kind: str = draw(st.sampled_from(["text", "text", "refusal", "thought"]))
+    match kind:
+        case "text":
+            return [Text(piece, draw(LOGPROBS) if piece else []) for piece in pieces]
+        case "refusal":
+            return [Refused(piece) for piece in pieces]
+        case _:
+            return [Thought(piece) for piece in pieces]
+
+
+@st.composite
+def call(draw: st.DrawFn, key: str, *, cut_short: bool) -> Strand:
+    """A call and the fragments of its arguments; none for a function without parameters, or half of them."""
+    arguments = json.dumps(draw(ARGUMENTS)) if draw(st.integers(0, 3)) else ""
+    if cut_short and draw(st.booleans()):
+        arguments = arguments[: len(arguments) // 2]
+    pieces = cut(arguments, draw(SIZES))
+    name = draw(st.sampled_from([SEARCH, MCP, CLIENT, CLIENT, FORBIDDEN]))
+    begins_at_once = draw(st.booleans())
+    first = pieces.pop(0) if pieces and begins_at_once else ""
+    return [Call(key, name, first), *(Call(key, "", piece) for piece in pieces)]
+
+
+@st.composite
+def spoken(draw: st.DrawFn) -> Spoken:
+    """A turn."""
+    reason = draw(REASONS)
+    kinds = draw(st.lists(st.sampled_from(["prose", "call"]), max_size=5))
+    strands = [
+        draw(prose()) if kind == "prose" else draw(call(f"call-{number}", cut_short=reason != "stop"))
+        for number, kind in enumerate(kinds)
+    ]
+    deltas = woven(strands, draw(st.lists(st.integers(0, 3), max_size=12)))
+    reads: list[list[Delta]] = []
+    rest: list[Delta] = [*deltas, Finish(reason, draw(USAGES))]
+    sizes = draw(SIZES)
+    for number in count():
+        if not rest:
+            return Spoken(reads)
+        size = sizes[number % len(sizes)]
+        reads.append(rest[:size])
+        rest = rest[size:]
+    raise AssertionError
+
+
+def woven(strands: list[Strand], picks: list[int]) -> list[Delta]:
+    """Strands as one list, each in its own order: a pick takes from another strand than the first."""
+    left = [list(strand) for strand in strands]
+    deltas: list[Delta] = []
+    for number in count():
+        left = [strand for strand in left if strand]
+        if not left:
+            return deltas
+        pick = picks[number] if number < len(picks) else 0
+        deltas.append(left[pick % len(left)].pop(0))
+    raise AssertionError
+
+
+@st.composite
+def dialogues(draw: st.DrawFn) -> Dialogue:
+    """A whole dialogue."""
+    return Dialogue(
+        turns=draw(st.lists(spoken(), min_size=1, max_size=3)),
+        ending=draw(st.sampled_from(["complete", "complete", "fail", "cancel"])),
+        steps=draw(st.integers(1, 30)),
+        picks=draw(st.lists(st.integers(0, 11), max_size=12)),
+        parallel=draw(st.sampled_from([True, True, True, False])),
+        allowed=draw(st.sampled_from([None, None, frozenset({SEARCH, MCP, CLIENT}), frozenset[str]()])),
+        raw=draw(st.booleans()),
+    )
+
+
+def finer(dialogue: Dialogue) -> Dialogue:
+    """The same with every piece of text in single characters; log-probabilities stay with the first."""
+    return replace(
+        dialogue,
+        turns=[
+            Spoken([[part for delta in read for part in split(delta)] for read in turn.reads])
+            for turn in dialogue.turns
+        ],
+    )
+
+
+def split(delta: Delta) -> list[Delta]:
+    """A delta in single characters."""
+    match delta:
+        case Text(text, logprobs) if text:
+            return [Text(letter, [] if number else logprobs) for number, letter in enumerate(text)]
+        case Refused(text) | Thought(text) if text:
+            return [type(delta)(letter) for letter in text]
+        case Call(key, name, arguments) if arguments:
+            return [Call(key, "" if number else name, letter) for number, letter in enumerate(arguments)]
+        case _:
+            return [delta]

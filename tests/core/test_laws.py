@@ -1,0 +1,378 @@
+"""The laws of the machine, over arbitrary legal dialogues."""
+
+from __future__ import annotations
+
+from itertools import groupby, pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import Phase, find, given, settings
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from antiphon.core.deltas import Call, Delta, Finish, Refused, Text, Thought
+from antiphon.core.fold import fold
+from antiphon.core.machine import IllegalStep
+from antiphon.protocol.calls import McpCall, WebSearchCall
+from antiphon.protocol.content import Logprob, OutputText, ReasoningText, RefusalPart, SummaryText
+from antiphon.protocol.events import (
+    FunctionArgumentsDone,
+    ItemAdded,
+    ItemDelta,
+    ItemDone,
+    ItemPhase,
+    McpArgumentsDone,
+    PartAdded,
+    PartDone,
+    ReasoningTextDelta,
+    ReasoningTextDone,
+    RefusalDelta,
+    RefusalDone,
+    Snapshot,
+    StreamEvent,
+    SummaryPartAdded,
+    SummaryPartDone,
+    SummaryTextDelta,
+    SummaryTextDone,
+    TextDelta,
+    TextDone,
+)
+from antiphon.protocol.items import FunctionCall, Message, OutputItem, ReasoningItem
+from antiphon.protocol.response import ResponseError
+from tests.core.dialogues import CRASH, KINDS, NOW, Dialogue, Play, dialogues, finer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TERMINAL = ("response.completed", "response.incomplete", "response.failed")
+
+
+@given(dialogues())
+def test_law_1_sequence_numbers_have_no_gaps(dialogue: Dialogue) -> None:
+    """0, 1, 2 ..."""
+    events = Play(dialogue).run().events
+    assert list(range(len(events))) == [event.sequence_number for event in events]
+
+
+@given(dialogues())
+def test_law_2_the_response_is_the_fold_of_its_events(dialogue: Dialogue) -> None:
+    """Whoever reads the stream knows the response; without the terminal event, all that was said of it."""
+    play = Play(dialogue).run()
+    assert play.machine.response == fold(play.events)
+    before_the_end = fold(play.events[:-1])
+    assert before_the_end is not None
+    assert play.machine.response.output == before_the_end.output
+
+
+@given(dialogues())
+def test_law_3_every_item_is_added_once_in_index_order_and_done_once(dialogue: Dialogue) -> None:
+    """And stands in the output at its index, as it was when it was done."""
+    play = Play(dialogue).run()
+    added = [event for event in play.events if isinstance(event, ItemAdded)]
+    done = {event.output_index: event.item for event in play.events if isinstance(event, ItemDone)}
+    assert list(range(len(added))) == [event.output_index for event in added]
+    assert len(added) == sum(isinstance(event, ItemDone) for event in play.events)
+    assert play.machine.response.output == [done[index] for index in range(len(added))]
+    assert [event.item.id for event in added] == [item.id for item in play.machine.response.output]
+
+
+@given(dialogues())
+def test_law_4_deltas_add_up_to_their_done(dialogue: Dialogue) -> None:
+    """In the text, in its part, in its item; log-probabilities too."""
+    play = Play(dialogue).run()
+    for index, item in enumerate(play.machine.response.output):
+        events = [event for event in play.events if place(event) == index]
+        assert told_parts(item) == [event.part for event in events if isinstance(event, PartDone | SummaryPartDone)]
+        assert told_texts(item) == [done_text(event) for event in events if done_text(event) is not None]
+        assert "".join(told_texts(item)) == "".join(delta_text(event) for event in events)
+        assert told_logprobs(item) == [
+            logprob for event in events if isinstance(event, TextDelta) for logprob in event.logprobs
+        ]
+        assert told_logprobs(item) == [
+            logprob for event in events if isinstance(event, TextDone) for logprob in event.logprobs
+        ]
+
+
+@given(dialogues())
+def test_law_5_there_is_exactly_one_terminal_event_the_last(dialogue: Dialogue) -> None:
+    """Whatever happens."""
+    names = [event.type for event in Play(dialogue).run().events if isinstance(event, Snapshot)]
+    assert ["response.created", "response.in_progress"] == names[:2]
+    assert [name for name in names if name in TERMINAL] == names[2:]
+    assert len(names) == 3
+    assert isinstance(Play(dialogue).run().events[-1], Snapshot)
+
+
+@given(dialogues())
+def test_law_6_cutting_the_text_of_a_model_finer_changes_no_response(dialogue: Dialogue) -> None:
+    """Where an upstream cuts is its own business."""
+    assert Play(dialogue).run().machine.response == Play(finer(dialogue)).run().machine.response
+
+
+@given(dialogues())
+def test_law_7_the_model_writes_one_item_at_a_time(dialogue: Dialogue) -> None:
+    """What is written belongs to the last item that was added; before the next one, all but hosted calls are done."""
+    play = Play(dialogue).run()
+    latest = -1
+    undone: set[int] = set()
+    for event in play.events:
+        match event:
+            case ItemAdded():
+                assert undone <= {index for index, item in enumerate(play.machine.response.output) if is_hosted(item)}
+                latest = event.output_index
+                undone.add(latest)
+            case ItemDone():
+                undone.discard(event.output_index)
+            case Snapshot() | ItemPhase():
+                pass
+            case _:
+                assert latest == place(event)
+
+
+@given(dialogues())
+def test_law_8_what_was_said_is_what_is_kept(dialogue: Dialogue) -> None:
+    """Text, refusals, thoughts, log-probabilities and the arguments of every call that may be said, in order."""
+    play = Play(dialogue).run()
+    said = [delta for turn in play.heard for delta in turn]
+    output = play.machine.response.output
+    assert "".join(delta.text for delta in said if isinstance(delta, Text)) == kept(output, OutputText)
+    assert "".join(delta.text for delta in said if isinstance(delta, Refused)) == kept(output, RefusalPart)
+    thoughts = kept(output, ReasoningText if dialogue.raw else SummaryText)
+    assert "".join(delta.text for delta in said if isinstance(delta, Thought)) == thoughts
+    assert [logprob for delta in said if isinstance(delta, Text) for logprob in delta.logprobs] == [
+        logprob for item in output for logprob in told_logprobs(item)
+    ]
+    calls = [called for turn in play.heard for called in admitted(dialogue, turn)]
+    assert [name for name, _ in calls] == [called_name(item) for item in output if called_name(item)]
+    for (_, arguments), item in zip(calls, [item for item in output if called_name(item)], strict=True):
+        match item:
+            case FunctionCall() | McpCall():
+                assert (arguments or ("{}" if is_whole(item, play) else "")) == item.arguments
+            case _:  # a search keeps what it asked, not how it was called
+                pass
+
+
+@given(dialogues())
+def test_law_9_the_reason_to_finish_is_the_status(dialogue: Dialogue) -> None:
+    """The last turn's reason, unless the run was broken off."""
+    response = Play(dialogue).run().machine.response
+    last = dialogue.turns[-1].deltas[-1]
+    assert isinstance(last, Finish)
+    reason = response.incomplete_details.reason if response.incomplete_details else None
+    expected: tuple[str, str | None, ResponseError | None, int | None]
+    match dialogue.ending, last.reason:
+        case "complete", "stop":
+            expected = ("completed", None, None, NOW)
+        case "complete", cause:
+            expected = ("incomplete", cause, None, None)
+        case "fail", _:
+            expected = ("failed", None, CRASH, None)
+        case _:
+            expected = ("cancelled", None, None, None)
+    assert expected == (response.status, reason, response.error, response.completed_at)
+
+
+@given(dialogues())
+def test_an_illegal_step_is_refused_and_changes_nothing(dialogue: Dialogue) -> None:
+    """All that is illegal is tried before every step; the dialogue goes on as if it had not been."""
+    assert Play(dialogue).run().events == Play(dialogue, watch=try_what_is_illegal).run().events
+
+
+def try_what_is_illegal(play: Play) -> None:
+    """Try every step that the state of the play does not allow."""
+    machine, before = play.machine, play.machine.response
+    steps: list[Callable[[], object]] = []
+    if play.state != "new":
+        steps.append(machine.start)
+    if play.state != "idle" or play.waiting:
+        steps += [machine.next_turn, lambda: machine.complete(NOW), lambda: machine.outcome(NOW)]
+    if play.state != "speaking":
+        steps += [lambda: machine.feed([Text("late")]), lambda: machine.feed([Finish()]), lambda: machine.feed([])]
+    else:
+        steps.append(lambda: machine.feed([Text("a"), Finish(), Text("b")]))
+    if play.state in {"new", "ended"}:
+        steps += [machine.cancel, lambda: machine.fail(CRASH)]
+    for call in play.answered if play.state != "ended" else machine.calls:
+        item = replace(SEARCHED, id=call.id)
+        steps += [lambda call=call, item=item: machine.answer(call, item)]  # type: ignore[misc]  # a default binds it
+        steps += [lambda call=call: machine.phase(call, "response.web_search_call.searching")]  # type: ignore[misc]  # a default binds it
+    steps += [lambda call=call: machine.answer(call, SEARCHED) for call in play.waiting]  # type: ignore[misc]  # a default binds it
+    for step in steps:
+        with pytest.raises(IllegalStep):
+            step()
+    assert before is machine.response
+
+
+SEARCHED = WebSearchCall(id="ws_of_another")
+"""A finished search that belongs to no call."""
+
+
+def place(event: StreamEvent) -> int | None:
+    """The output index of an event."""
+    match event:
+        case Snapshot():
+            return None
+        case (
+            ItemAdded()
+            | ItemDone()
+            | PartAdded()
+            | PartDone()
+            | TextDelta()
+            | TextDone()
+            | RefusalDelta()
+            | RefusalDone()
+            | ReasoningTextDelta()
+            | ReasoningTextDone()
+            | SummaryPartAdded()
+            | SummaryPartDone()
+            | SummaryTextDelta()
+            | SummaryTextDone()
+            | ItemDelta()
+            | FunctionArgumentsDone()
+            | McpArgumentsDone()
+            | ItemPhase()
+        ):
+            return event.output_index
+        case other:  # the machine makes no others
+            raise AssertionError(other)
+
+
+def delta_text(event: StreamEvent) -> str:
+    """The text of a delta; nothing of any other event."""
+    match event:
+        case TextDelta() | RefusalDelta() | ReasoningTextDelta() | SummaryTextDelta() | ItemDelta():
+            return event.delta
+        case _:
+            return ""
+
+
+def done_text(event: StreamEvent) -> str | None:
+    """The whole text of an event that ends one; None of any other."""
+    match event:
+        case TextDone() | ReasoningTextDone() | SummaryTextDone():
+            return event.text
+        case RefusalDone():
+            return event.refusal
+        case FunctionArgumentsDone() | McpArgumentsDone():
+            return event.arguments
+        case _:
+            return None
+
+
+def told_parts(item: OutputItem) -> list[object]:
+    """The parts of an item."""
+    match item:
+        case Message():
+            return [*item.content]
+        case ReasoningItem():
+            return [*item.summary, *([] if item.content is UNSET else item.content)]
+        case _:
+            return []
+
+
+def told_texts(item: OutputItem) -> list[str]:
+    """The texts of an item: of its parts, or its arguments."""
+    match item:
+        case FunctionCall() | McpCall():
+            return [item.arguments]
+        case _:
+            return [part_text(part) for part in told_parts(item)]
+
+
+def part_text(part: object) -> str:
+    """The text of a part."""
+    match part:
+        case OutputText() | ReasoningText() | SummaryText():
+            return part.text
+        case RefusalPart():
+            return part.refusal
+        case other:
+            raise AssertionError(other)
+
+
+def told_logprobs(item: OutputItem) -> list[Logprob]:
+    """The log-probabilities of an item."""
+    return [logprob for part in told_parts(item) if isinstance(part, OutputText) for logprob in part.logprobs]
+
+
+def kept(output: list[OutputItem], kind: type[OutputText | RefusalPart | ReasoningText | SummaryText]) -> str:
+    """All text of one kind, in order."""
+    return "".join(part_text(part) for item in output for part in told_parts(item) if isinstance(part, kind))
+
+
+def called_name(item: OutputItem) -> str:
+    """The name of the function that an item calls; empty if it calls none."""
+    match item:
+        case FunctionCall() | McpCall():
+            return item.name
+        case WebSearchCall():
+            return "search"
+        case _:
+            return ""
+
+
+def is_hosted(item: OutputItem) -> bool:
+    """Whether the server answers this item."""
+    return called_name(item) in KINDS
+
+
+def is_whole(item: OutputItem, play: Play) -> bool:
+    """Whether the writing of a call was ended by the model, so that a call without arguments got its ``{}``."""
+    match item:
+        case FunctionCall():
+            return item.status == "completed"
+        case _:  # a hosted call may be cut short after its writing
+            return any(
+                isinstance(event, McpArgumentsDone) and event.item_id == item.id and event.arguments
+                for event in play.events
+            )
+
+
+def admitted(dialogue: Dialogue, turn: list[Delta]) -> list[tuple[str, str]]:
+    """The calls of a turn that are said, with their arguments: only those allowed, and one alone if so asked."""
+    names = {delta.key: delta.name for delta in reversed(turn) if isinstance(delta, Call) and delta.name}
+    keys = list(dict.fromkeys(delta.key for delta in turn if isinstance(delta, Call)))
+    said = [key for key in keys if dialogue.allowed is None or names[key] in dialogue.allowed]
+    if not dialogue.parallel:
+        said = said[:1]
+    return [
+        (names[key], "".join(delta.arguments for delta in turn if isinstance(delta, Call) and delta.key == key))
+        for key in said
+    ]
+
+
+def has(*kinds: type[OutputItem]) -> Callable[[Play], bool]:
+    """Whether items of all these kinds were said."""
+    return lambda play: set(kinds) <= {type(item) for item in play.machine.response.output}
+
+
+def interleaves(play: Play) -> bool:
+    """Whether a call goes on after another one has begun."""
+    keys = [delta.key for turn in play.heard[:1] for delta in turn if isinstance(delta, Call)]
+    return len([key for key, _ in groupby(keys)]) > len(set(keys))
+
+
+def answers_early(play: Play) -> bool:
+    """Whether a hosted call was done while the model still spoke."""
+    searches = {index for index, item in enumerate(play.machine.response.output) if isinstance(item, WebSearchCall)}
+    done = [event for event in play.events if isinstance(event, ItemDone)]
+    return any(one.output_index in searches and other.output_index not in searches for one, other in pairwise(done))
+
+
+REACHED: dict[str, Callable[[Play], bool]] = {
+    "every item": has(Message, ReasoningItem, FunctionCall, McpCall, WebSearchCall),
+    "calls interleaved": interleaves,
+    "early answers": answers_early,
+    "three turns": lambda play: len(play.heard) == 3,
+    **{
+        status: lambda play, status=status: status == play.machine.response.status  # type: ignore[misc]  # a default binds it
+        for status in ("completed", "incomplete", "failed", "cancelled")
+    },
+}
+
+
+@pytest.mark.parametrize("feature", REACHED)
+def test_the_dialogues_reach(feature: str) -> None:
+    """What the laws speak of does occur: no law holds for want of a case."""
+    only_found = settings(max_examples=2000, phases=[Phase.generate], database=None)
+    find(dialogues(), lambda dialogue: REACHED[feature](Play(dialogue).run()), settings=only_found)
