@@ -27,7 +27,7 @@ from antiphon.tools import Tool
 log = logging.getLogger(__name__)
 
 Emit = Callable[[list[StreamEvent]], Awaitable[None]]
-"""Takes events on. It keeps the order in which it is called, also when several tasks call it."""
+"""Takes events on. It is called by one task at a time."""
 
 Keep = Callable[[Response, Mapping[str, str]], Awaitable[None]]
 """Stores a final response and what the model read of each hosted call, by item id; returns when both are durable."""
@@ -94,6 +94,7 @@ class Running:
         self._emit = emit
         self._keep = keep
         self._outputs: dict[str, str] = {}
+        self._turnstile = anyio.Lock()
         self.machine = Machine(
             task.response,
             new_id=new_id,
@@ -171,12 +172,16 @@ class Running:
                 await self._say(self.machine.feed(deltas))
 
     async def _answer(self, call: OpenCall) -> None:
+        """Tools answer side by side: events are numbered and emitted by one of them at a time."""
+
         async def report(phase: PhaseType) -> None:
-            await self._say(self.machine.phase(call, phase))
+            async with self._turnstile:
+                await self._say(self.machine.phase(call, phase))
 
         answered = await self._task.tools[call.name].call(call, report)
         self._outputs[call.id] = answered.output
-        await self._say(self.machine.answer(call, answered.item))
+        async with self._turnstile:
+            await self._say(self.machine.answer(call, answered.item))
 
     async def _say(self, events: list[StreamEvent]) -> None:
         held, self._held = self._held, []

@@ -25,19 +25,17 @@ DONE = b"data: [DONE]\n\n"
 
 
 class Watched:
-    """The emit of a stream: the first events bring the head of the answer, each call is one write, in order."""
+    """The emit of a stream: the first events bring the head of the answer, and each call is one write."""
 
     def __init__(self, exchange: Exchange, *, filler: str | None) -> None:
         self._exchange = exchange
         self._filler = filler
-        self._lock = anyio.Lock(fast_acquire=True)
 
     async def __call__(self, events: list[StreamEvent]) -> None:
         """Send events."""
-        async with self._lock:
-            if not self._exchange.started:
-                await self._exchange.start(200, SSE, HEADERS)
-            await self._exchange.write(frames(events, self._filler))
+        if not self._exchange.started:
+            await self._exchange.start(200, SSE, HEADERS)
+        await self._exchange.write(frames(events, self._filler))
 
 
 async def discard(events: list[StreamEvent]) -> None:
