@@ -431,7 +431,7 @@ def test_an_error_without_a_path_is_about_the_whole() -> None:
     assert (error.message, error.param) == ("Invalid type for '': expected an object, but got an integer instead.", "")
 
 
-@pytest.mark.parametrize("path", [".nothing.there", ".mixed[3]", ".keys[...]", "[...]", ".short[0].x"])
+@pytest.mark.parametrize("path", [".nothing.there", ".mixed[3]", ".keys[...]", ".short[...]", "[...]", ".short[0].x"])
 def test_a_path_that_leads_nowhere_is_followed_as_far_as_it_goes(path: str) -> None:
     """A path and a value that do not belong together make no error of their own."""
     assert find(path, {"mixed": [], "keys": {}, "short": "abc"}, Bounded).value is msgspec.UNSET

@@ -62,6 +62,7 @@ def test_a_strict_function_needs_a_strict_schema() -> None:
     """The words were recorded."""
     function = {"type": "function", "name": "get_current_weather", "strict": True}
     closed = {**OPEN, "additionalProperties": False}
+    checked(tools=[{**function, "parameters": {**closed, "required": ["unit"]}}])
     error = refused(tools=[{**function, "parameters": closed}])
     assert (error.code, error.param) == ("invalid_function_parameters", "tools[0].parameters")
     assert error.message == (

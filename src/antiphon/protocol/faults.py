@@ -82,8 +82,6 @@ def _said(place: Place, what: str) -> ApiError:
 
 
 def _wrong_type(place: Place) -> ApiError:
-    if place.value is UNSET:
-        return missing_parameter(place.param)
     return invalid_type(place.param, expected=_expected(place), got=got(place.value))
 
 
@@ -102,7 +100,7 @@ def _out_of_bounds(place: Place, bound: re.Match[str]) -> ApiError:
         return _number_out_of_bounds(place, bound)
     at_most = bound["relation"].startswith("<")
     limit = int(bound["limit"]) - (bound["relation"] == "<") + (bound["relation"] == ">")
-    size = len(place.value) if isinstance(place.value, str | list | dict) else 0
+    size = len(place.value)
     match bound["kind"]:
         case "str":
             return _length(place, "string", at_most=at_most, limit=limit, size=size)

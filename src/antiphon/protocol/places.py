@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -20,11 +20,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Sent = Any  # whatever a caller sends
+Object = dict[str, Any]  # of whatever a caller sends
 Kind = Any  # a type, or what `typing` builds from types
 Step = str | int
 
 _UNIONS = (Union, UnionType)
 _STEP = re.compile(r"\.(?P<name>[^.\[]+)|\[(?P<index>\d+)\]|(?P<key>\[\.\.\.\])")
+
+
+def is_object(value: object) -> TypeGuard[Object]:
+    """Whether JSON is an object."""
+    return isinstance(value, dict)
+
+
+def is_array(value: object) -> TypeGuard[list[Sent]]:
+    """Whether JSON is an array."""
+    return isinstance(value, list)
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -37,7 +48,7 @@ class Place(Struct, frozen=True, kw_only=True):
     def within(self, sent: Sent) -> Place:
         """The same place in the body as it was sent: the path ends where the caller wrote shorthand."""
         for depth, step in enumerate(self.steps):
-            if not isinstance(sent, dict | list):
+            if not (is_object(sent) or is_array(sent)):
                 return Place(steps=self.steps[:depth], value=sent, kinds=self.kinds)
             sent = _value_below(sent, step)
         return self
@@ -84,11 +95,7 @@ def below(place: Place, step: Step) -> Place:
 
 def long_key(place: Place) -> str:
     """The first key of the map here that its type refuses."""
-    for kind in place.kinds:
-        if origin(kind) is dict and isinstance(place.value, dict):
-            allowed = get_args(kind)[0]
-            return next((key for key in place.value if not _fits(key, allowed)), "")
-    return ""
+    return next((key for sent, kind, _ in _maps(place) for key in sent if not _fits(key, kind)), "")
 
 
 def members(kind: Kind) -> list[Kind]:
@@ -106,13 +113,11 @@ def origin(kind: Kind) -> Kind:
 
 
 def _value_below(value: Sent, step: Step) -> Sent:
-    match value, step:
-        case dict(), str():
-            return value.get(step, UNSET)
-        case list(), int() if step < len(value):
-            return value[step]
-        case _:
-            return UNSET
+    if is_object(value):
+        return value.get(str(step), UNSET)
+    if is_array(value) and isinstance(step, int) and step < len(value):
+        return value[step]
+    return UNSET
 
 
 def _kinds_below(kind: Kind, value: Sent, step: Step) -> list[Kind]:
@@ -141,11 +146,15 @@ def _fields(kind: type[Struct]) -> dict[str, Kind]:
 
 def _key_at_fault(place: Place) -> str:
     """The first key of the map here whose value its type refuses: the reader goes in order too."""
-    for kind in place.kinds:
-        if origin(kind) is dict and isinstance(place.value, dict):
-            allowed = get_args(kind)[1]
-            return next((key for key, value in place.value.items() if not _fits(value, allowed)), "")
-    return ""
+    return next((key for sent, _, kind in _maps(place) for key, value in sent.items() if not _fits(value, kind)), "")
+
+
+def _maps(place: Place) -> list[tuple[Object, Kind, Kind]]:
+    """The map that stands here, with the types of its keys and values."""
+    if not is_object(place.value):
+        return []
+    sent = place.value
+    return [(sent, *get_args(kind)) for kind in place.kinds if origin(kind) is dict]
 
 
 def _fits(value: Sent, kind: Kind) -> bool:

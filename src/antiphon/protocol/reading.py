@@ -6,16 +6,16 @@ body that is refused is looked at again, to say in the caller's own terms what i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from antiphon.protocol.errors import invalid_json
 from antiphon.protocol.faults import refusal
-from antiphon.protocol.places import members, origin
+from antiphon.protocol.places import Kind, Object, Sent, is_object, members, origin
 from antiphon.protocol.request import CreateResponse
-from antiphon.protocol.shorthand import Object, written_out
+from antiphon.protocol.shorthand import written_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,20 +93,20 @@ def decode(body: bytes) -> Object:
         value = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise invalid_json() from error
-    if not isinstance(value, dict):
+    if not is_object(value):
         raise invalid_json()
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _is_deep(value):
         raise invalid_json()
     return value
 
 
-def _is_deep(value: Any) -> bool:
-    level = [value]
+def _is_deep(value: Sent) -> bool:
+    level: list[Sent] = [value]
     for _ in range(MAX_DEPTH):
         level = [
             child
             for node in level
-            for child in (node.values() if isinstance(node, dict) else node)
+            for child in (node.values() if is_object(node) else node)
             if isinstance(child, dict | list)
         ]
         if not level:
@@ -119,9 +119,9 @@ def _drop_nulls(value: Object) -> None:
     for name in [name for name, part in value.items() if part is None]:
         del value[name]
     for name, part in value.items():
-        if isinstance(part, dict) and name != "metadata" and None in part.values():
+        if name != "metadata" and is_object(part) and None in part.values():
             value[name] = {key: setting for key, setting in part.items() if setting is not None}
 
 
-def _is_list(kind: Any) -> bool:
+def _is_list(kind: Kind) -> bool:
     return any(origin(member) is list for member in members(kind))

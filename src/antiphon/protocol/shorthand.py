@@ -7,7 +7,7 @@ protocol is returned beside it, to be kept with it.
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import get_args
 
 import msgspec
 
@@ -15,8 +15,7 @@ from antiphon.protocol.calls import ToolSearchOutput
 from antiphon.protocol.errors import invalid_type
 from antiphon.protocol.faults import got
 from antiphon.protocol.items import AdditionalTools, Item
-
-Object = dict[str, Any]  # JSON as a caller sent it
+from antiphon.protocol.places import Object, Sent, is_array, is_object
 
 _KEYS: dict[object, frozenset[str]] = {
     kind.__struct_config__.tag: frozenset(("type", *kind.__struct_encode_fields__)) for kind in get_args(Item)
@@ -36,30 +35,29 @@ def written_out(body: Object, *, nulls: bool) -> list[Object]:
 
     ``nulls`` says whether there can be any null in the body. What is no item at all is left for the reader to refuse.
     """
-    match body.get("input"):
+    items = body.get("input")
+    match items:
         case None:
             return []
         case str(text):
             body["input"] = [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}]
             return [{}]
-        case list(items):
-            return [
-                _item(item, index, nulls=nulls) if isinstance(item, dict) else {} for index, item in enumerate(items)
-            ]
+        case _ if is_array(items):
+            return [_item(item, index, nulls=nulls) if is_object(item) else {} for index, item in enumerate(items)]
         case other:
             raise invalid_type("input", expected="one of a string or array of input items", got=got(other))
 
 
-def without_nulls(value: Any) -> None:
+def without_nulls(value: Sent) -> None:
     """Drop in place every key whose value is null, but for those within schemas and arguments."""
-    if isinstance(value, list):
+    if is_array(value):
         for element in value:
             without_nulls(element)
-    elif isinstance(value, dict):
+    elif is_object(value):
         for key in [key for key, child in value.items() if child is None]:
             del value[key]
         for key, child in value.items():
-            if isinstance(child, dict | list) and key not in _OPEN:
+            if key not in _OPEN:
                 without_nulls(child)
 
 
@@ -111,26 +109,23 @@ def _write_content(item: Object, index: int) -> None:
             raise invalid_type(f"input[{index}].content", expected=expected, got=got(other))
 
 
-def _write_screenshot(output: Any) -> None:
-    match output:
-        case {"type": "input_image"}:  # the part's name when computer use was new
-            output["type"] = "computer_screenshot"
-        case _:
-            pass
+def _write_screenshot(output: Sent) -> None:
+    if is_object(output) and output.get("type") == "input_image":  # the part's name when computer use was new
+        output["type"] = "computer_screenshot"
 
 
-def _write_action(action: Any) -> None:
-    match action:
-        case {"type": "find"}:  # the action's name when search was new
-            action["type"] = "find_in_page"
-        case {"sources": list(sources)}:  # some are no pages, and only pages are kept
-            action["sources"] = [source for source in sources if not _is_no_page(source)]
-        case _:
-            pass
+def _write_action(action: Sent) -> None:
+    if not is_object(action):
+        return
+    if action.get("type") == "find":  # the action's name when search was new
+        action["type"] = "find_in_page"
+    sources = action.get("sources")
+    if is_array(sources):  # some are no pages, and only pages are kept
+        action["sources"] = [source for source in sources if not _is_no_page(source)]
 
 
-def _is_no_page(source: Any) -> bool:
-    return isinstance(source, dict) and source.get("type") == "api"
+def _is_no_page(source: Sent) -> bool:
+    return is_object(source) and source.get("type") == "api"
 
 
 def _unknown(item: Object) -> Object:

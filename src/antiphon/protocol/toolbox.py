@@ -21,7 +21,6 @@ from antiphon.protocol.tools import (
     ToolChoiceAllowed,
     ToolChoiceCustom,
     ToolChoiceFunction,
-    ToolChoiceHosted,
     ToolChoiceMcp,
 )
 
@@ -139,8 +138,8 @@ def _demanded(choice: ToolChoice | None) -> list[Named]:
             return [(choice.type, name)]
         case ToolChoiceMcp(server_label=label):
             return [("mcp", label)]
-        case ToolChoiceHosted():
-            return [(choice.type, "")]
+        case hosted:
+            return [(hosted.type, "")]
 
 
 def _allowed(tool: AllowedTool) -> Named:
