@@ -18,7 +18,7 @@ ARGS ?=
 install = $(PIP) install --no-deps --require-hashes --requirement $(1)
 
 .PHONY: help serve test check quick bench docs lock clean \
-	format-check lint types contracts coverage FORCE
+	format-check lint types contracts coverage clients FORCE
 
 help: ## Say what there is.
 	@echo 'Antiphon: a self-hosted server for the Responses API. Needs Python 3.11 or newer, make and a C compiler.'
@@ -48,7 +48,7 @@ bench: $(DONE)/package $(DONE)/test ## Measure: what an event, a request and a s
 docs: $(DONE)/package $(DONE)/docs ## Build the documentation into site/; a warning is an error.
 	$(BIN)/zensical build --strict --clean
 
-lock: $(DONE)/lock ## Refresh the locks in requirements/ (the only target that looks for newer versions).
+lock: $(DONE)/lock $(DONE)/test ## Refresh the locks in requirements/ (the only target that looks for newer versions).
 	scripts/lock $(BIN)/uv
 
 clean: ## Remove what was made here: environment, caches, reports.
@@ -76,7 +76,7 @@ CORE_FLOOR ?= 100
 FLOOR ?= 95
 CORE := */antiphon/core/*,*/antiphon/protocol/*
 
-coverage: $(DONE)/package $(DONE)/test
+coverage: $(DONE)/package $(DONE)/test clients
 	rm -f .coverage .coverage.*
 	$(BIN)/pytest -q -n $(WORKERS) --cov --cov-report= $(ARGS)
 	$(BIN)/coverage report --include='$(CORE)' --fail-under=$(CORE_FLOOR)
@@ -107,4 +107,24 @@ $(DONE)/test: requirements/test.txt $(DONE)/runtime
 $(DONE)/check $(DONE)/docs $(DONE)/lock: $(DONE)/%: requirements/%.txt $(DONE)/environment
 	@echo 'Installing what "$*" needs (once).'
 	@$(call install,$<)
+	@touch $@
+
+# Clients that others wrote, each in a place of its own: what they need does not fit into one environment.
+CLIENTS := build/clients
+NODE_LOCK := tests/conformance/node/package-lock.json
+
+clients: $(CLIENTS)/openai-1/.done $(CLIENTS)/openai-2/.done $(CLIENTS)/langchain/.done $(CLIENTS)/node/.done
+
+$(CLIENTS)/node/.done: $(NODE_LOCK) $(DONE)/test
+	@echo 'Installing the clients in Node (once).'
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@cp $(NODE_LOCK) $(dir $(NODE_LOCK))package.json $(@D)
+	@$(BIN)/npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+$(CLIENTS)/%/.done: requirements/clients/%.txt $(DONE)/environment
+	@echo 'Installing the client "$*" (once).'
+	@rm -rf $(@D)
+	@$(BIN)/python -m venv --without-pip $(@D)
+	@$(PIP) --python $(@D)/bin/python install --no-deps --require-hashes --requirement $<
 	@touch $@

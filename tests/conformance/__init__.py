@@ -1,0 +1,1 @@
+"""Clients that others wrote, and the rules that they hold us to."""
