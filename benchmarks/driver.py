@@ -76,6 +76,10 @@ class Load(Struct, frozen=True, kw_only=True):
     seconds: float = 120.0
 
 
+WARM = Load(requests=256, concurrency=16, tokens=4)
+"""What a new server is asked before it is measured."""
+
+
 class Heard(Struct, frozen=True):
     """One answer: its tokens, the seconds to the first of them, and the body where it was not a stream."""
 

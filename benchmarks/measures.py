@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from benchmarks.chain import chain
-from benchmarks.driver import BrokenAnswerError, Heard, Load
+from benchmarks.driver import WARM, BrokenAnswerError, Heard, Load
 from benchmarks.pure import pure
 from benchmarks.stage import Running, Stage
 from benchmarks.store_chain import store_cpu, store_statements
@@ -30,7 +30,6 @@ IDLE_STREAMS = 1_000
 OPENING = 50
 """Idle streams are opened so many at a time."""
 FIRST_PAIRS = 40
-WARM = Load(requests=256, concurrency=16, tokens=4)
 
 
 class Measure(Struct, frozen=True):
@@ -43,14 +42,15 @@ class Measure(Struct, frozen=True):
 
 
 async def interleaved(
-    stage: Stage, rounds: int, *, names: Sequence[str], sample: Callable[[str], Awaitable[float]]
+    stage: Stage, rounds: int, *, names: Sequence[str], sample: Callable[[str], Awaitable[float]], warm: bool = False
 ) -> Samples:
-    """Take one sample to warm up and then one in each round, of each contender; each round begins with another.
+    """Take one sample of each contender in each round; each round begins with another contender.
 
-    A peer that breaks is dismissed, and its samples with it. Raises `BrokenAnswerError` where another breaks.
+    ``warm``: a round before the first is not counted. A peer that breaks is dismissed, and its samples with it. Raises
+    `BrokenAnswerError` where another breaks.
     """
     samples: Samples = {name: [] for name in stage.present(names)}
-    for turn in range(rounds + 1):
+    for turn in range(-1 if warm else 0, rounds):
         first = turn % len(names)
         for name in stage.present([*names[first:], *names[:first]]):
             try:
@@ -59,7 +59,7 @@ async def interleaved(
                 stage.dismiss(name, error)
                 del samples[name]
             else:
-                samples[name] += [taken] if turn else []
+                samples[name] += [taken] if turn >= 0 else []
     return samples
 
 
@@ -84,7 +84,7 @@ def cpu(load: Load, names: Sequence[str], *, per: int) -> Callable[[Stage, int],
         async def sample(name: str) -> float:
             return await cpu_microseconds(stage[name], load) / per
 
-        return await interleaved(stage, rounds, names=names, sample=sample)
+        return await interleaved(stage, rounds, names=names, sample=sample, warm=True)
 
     return run
 
@@ -101,7 +101,7 @@ async def first_token(stage: Stage, rounds: int) -> Samples:
             added.append((through.first - direct.first) * 1e3)
         return median(added)
 
-    return await interleaved(stage, rounds, names=ALL, sample=sample)
+    return await interleaved(stage, rounds, names=ALL, sample=sample, warm=True)
 
 
 async def start(stage: Stage, rounds: int) -> Samples:
@@ -111,7 +111,7 @@ async def start(stage: Stage, rounds: int) -> Samples:
         async with stage.another(name) as running:
             return running.seconds
 
-    return await interleaved(stage, min(rounds, 5), names=PYTHON, sample=sample)
+    return await interleaved(stage, max(1, rounds // 2), names=PYTHON, sample=sample)
 
 
 async def resident(stage: Stage, rounds: int) -> Samples:
@@ -122,7 +122,7 @@ async def resident(stage: Stage, rounds: int) -> Samples:
             await running.caller.run(WARM)
             return running.server.memory().resident / 1e6
 
-    return await interleaved(stage, min(rounds, 3), names=PYTHON, sample=sample)
+    return await interleaved(stage, max(1, rounds // 3), names=PYTHON, sample=sample)
 
 
 async def idle(stage: Stage, rounds: int) -> Samples:
@@ -141,7 +141,7 @@ async def idle(stage: Stage, rounds: int) -> Samples:
             stage.upstream.forget()
             return grown / IDLE_STREAMS / 1e3
 
-    return await interleaved(stage, min(rounds, 3), names=PYTHON, sample=sample)
+    return await interleaved(stage, max(1, rounds // 3), names=PYTHON, sample=sample)
 
 
 async def open_streams(stage: Stage, running: Running) -> tuple[list[Line], list[asyncio.Future[Heard]]]:
@@ -163,7 +163,7 @@ async def open_streams(stage: Stage, running: Running) -> tuple[list[Line], list
 
 EVENT = Load(requests=128, concurrency=32, tokens=128)
 UNSTORED_EVENT = msgspec.structs.replace(EVENT, store=False)
-BURST = Load(requests=32, concurrency=8, tokens=512, stride=16)
+BURST = Load(requests=16, concurrency=8, tokens=512, stride=16)
 SHORT = Load(requests=256, concurrency=16, tokens=1)
 BODY = Load(requests=256, concurrency=16, tokens=64, stride=EVERYTHING, stream=False)
 UNSTORED_BODY = msgspec.structs.replace(BODY, store=False)

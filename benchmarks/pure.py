@@ -15,7 +15,7 @@ from antiphon.core.sse import FILLER_LENGTH, frames
 from antiphon.core.transcript import transcript
 from antiphon.protocol.items import Item
 from antiphon.protocol.response import Response
-from benchmarks.upstream import CHOICE, CHUNK, ROLE
+from benchmarks.upstream import CHOICE, CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,6 @@ def delta_to_frame() -> Callable[[], object]:
 def chunk_to_frame() -> Callable[[], object]:
     """An upstream chunk becomes the bytes of its event."""
     speaking, decoder = machine(), Decoder()
-    decoder.feed(ROLE)
     return lambda: frames(speaking.feed(decoder.feed(SPOKEN)), FILLER)
 
 

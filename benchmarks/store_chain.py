@@ -153,7 +153,7 @@ async def store_chain(rounds: int) -> tuple[Samples, Samples]:
     """Give CPU and statements of each row, one sample a round."""
     cpu: Samples = {}
     statements: Samples = {}
-    for _ in range(min(rounds, 5)):
+    for _ in range(max(1, rounds // 2)):
         with tempfile.TemporaryDirectory(prefix="bench-store-", dir=ROOT / "build") as folder:
             for name, (spent, count) in (await taken(Path(folder))).items():
                 cpu.setdefault(name, []).append(spent)
