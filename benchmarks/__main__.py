@@ -16,8 +16,9 @@ from msgspec import Struct
 
 from benchmarks.contenders import contenders
 from benchmarks.driver import BrokenAnswerError
-from benchmarks.measures import MEASURES, Measure, Samples
+from benchmarks.measures import MEASURES, Measure
 from benchmarks.processes import NotReadyError
+from benchmarks.samples import Samples
 from benchmarks.stage import raised
 from benchmarks.table import GOALS, Judged, judge, rows, verdicts
 

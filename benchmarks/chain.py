@@ -11,7 +11,7 @@ from benchmarks.driver import WARM, BrokenAnswerError
 from benchmarks.upstream import EVERYTHING
 
 if TYPE_CHECKING:
-    from benchmarks.measures import Samples
+    from benchmarks.samples import Samples
     from benchmarks.stage import Running, Stage
 
 TURNS = 1_000

@@ -13,6 +13,7 @@ from msgspec import Struct
 from benchmarks.chain import chain
 from benchmarks.driver import WARM, BrokenAnswerError, Heard, Load
 from benchmarks.pure import pure
+from benchmarks.samples import Samples
 from benchmarks.stage import Running, Stage
 from benchmarks.store_chain import store_cpu, store_statements
 from benchmarks.upstream import EVERYTHING
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.driver import Line
-
-Samples = dict[str, list[float]]
 
 ALL = ["floor", "antiphon", "litellm", "responses.js"]
 PYTHON = ["floor", "antiphon"]

@@ -20,7 +20,7 @@ from benchmarks.upstream import CHOICE, CHUNK
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchmarks.measures import Samples
+    from benchmarks.samples import Samples
     from benchmarks.stage import Stage
 
 SECONDS = 0.1

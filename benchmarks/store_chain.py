@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from antiphon.store import Database, Dialogue, Params
-    from benchmarks.measures import Samples
+    from benchmarks.samples import Samples
     from benchmarks.stage import Stage
 
 T = TypeVar("T")

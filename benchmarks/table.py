@@ -10,7 +10,8 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from benchmarks.measures import Measure, Samples
+    from benchmarks.measures import Measure
+    from benchmarks.samples import Samples
 
 Verdict = Literal["pass", "miss", "not measured"]
 
