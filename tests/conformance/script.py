@@ -21,6 +21,11 @@ REPLIES = (
     {"when": "refuse", "steps": [{"refusal": ["I would", " rather not."]}]},
     {"when": "think", "steps": [{"thought": ["Two", " and two."]}, {"text": ["Four", "."]}]},
     {"when": "long", "steps": [{"text": ["one", " two"]}], "finish": "max_output_tokens"},
+    {"when": "filter", "steps": [{"text": ["one", " two"]}], "finish": "content_filter"},
+    {"when": "many words", "steps": [{"text": "word " * 40}]},
+    {"when": "many arguments", "steps": [{"call": {"name": "get_weather", "arguments": {"city": "x" * 400}}}]},
+    {"when": "say nothing", "steps": [{"text": [""]}]},
+    {"when": "talk and call", "steps": [{"thought": "Hm."}, {"text": "I look."}, PARIS, ROME]},
     {"when": "break", "steps": [{"text": ["So", " far"]}, {"fail": {"message": "It broke."}}]},
     {
         "when": "limit",
