@@ -41,9 +41,9 @@ class UpstreamError(Exception):
     """The upstream failed, or refused the turn.
 
     ``fault`` says whose fault it is and what may be done: ``invalid_request``, ``context_length_exceeded`` and
-    ``content_filter`` are the caller's input; ``rate_limit_exceeded`` carries ``retry_after`` in seconds where the upstream
-    gave it; ``misconfigured`` (a refused key, an unknown model) is the operator's. The message is written for the
-    caller and holds nothing of the upstream's body; ``detail`` is for the operator's log alone.
+    ``content_filter`` are the caller's input; ``rate_limit_exceeded`` carries ``retry_after`` in seconds where the
+    upstream gave it; ``misconfigured`` (a refused key, an unknown model) is the operator's. The message is written for
+    the caller and holds nothing of the upstream's body; ``detail`` is for the operator's log alone.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from antiphon.http.app import App
 
@@ -75,7 +75,7 @@ class Announced(uvicorn.Server):
         self._ready = ready
 
     @contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None, None, None]:
         """Stop on a signal and return: raising it again, as the original does, would skip all that is closed after."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
