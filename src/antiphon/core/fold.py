@@ -79,10 +79,8 @@ class PartialPart:
                 return OutputText(text=text, logprobs=self._logprobs)
             case RefusalPart():
                 return RefusalPart(refusal=text)
-            case ReasoningText():
-                return ReasoningText(text=text)
-            case SummaryText():
-                return SummaryText(text=text)
+            case thought:
+                return replace(thought, text=text)
 
 
 class PartialItem:

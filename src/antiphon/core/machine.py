@@ -165,12 +165,12 @@ class Machine:
             self._later.append(delta)
             return []
         match delta:
-            case Text() | Refused() | Thought():
-                return self._prose(delta) if delta.text else []
             case Call():
                 return self._said_call(delta)
             case Finish():
                 return self._finish(delta)
+            case prose:
+                return self._prose(prose) if prose.text else []
 
     def _goes_on(self, call: OpenCall, delta: Delta) -> bool:
         """Whether a delta can be heard now: the model writes one item at a time, and leaves no call half written."""
@@ -193,9 +193,9 @@ class Machine:
             case Text(text, logprobs):
                 events, message = self._writing_message()
                 return [*events, *message.write(text, logprobs)]
-            case Refused(text):
+            case refused:
                 events, message = self._writing_message()
-                return [*events, *message.refuse(text)]
+                return [*events, *message.refuse(refused.text)]
 
     def _writing_message(self) -> tuple[list[StreamEvent], WritingMessage]:
         if self._message is not None:

@@ -5,7 +5,7 @@ The four differ only in the events of three steps: a part begins, a piece is app
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from msgspec import UNSET, Struct
 
@@ -28,6 +28,7 @@ from antiphon.protocol.events import (
 )
 
 ProsePart = OutputText | RefusalPart | ReasoningText | SummaryText
+PartT_co = TypeVar("PartT_co", bound=ProsePart, covariant=True)
 
 
 class Written(Struct, frozen=True):
@@ -37,14 +38,14 @@ class Written(Struct, frozen=True):
     logprobs: list[Logprob]
 
 
-class Closed(Struct, frozen=True):
+class Closed(Struct, Generic[PartT_co], frozen=True):
     """A finished part and the events of its end."""
 
-    part: ProsePart
+    part: PartT_co
     events: list[StreamEvent]
 
 
-class ProseKind(Protocol):
+class ProseKind(Protocol[PartT_co]):
     """The events of one kind of part; ``index`` is the part's place in its item."""
 
     def opened(self, place: Place, index: int) -> StreamEvent:
@@ -55,7 +56,7 @@ class ProseKind(Protocol):
         """A piece is appended."""
         ...
 
-    def closed(self, place: Place, index: int, *, written: Written, status: EndStatus) -> Closed:
+    def closed(self, place: Place, index: int, *, written: Written, status: EndStatus) -> Closed[PartT_co]:
         """The part is finished, or cut short."""
         ...
 
@@ -78,7 +79,7 @@ class TextKind:
             sequence_number=place.number(),
         )
 
-    def closed(self, place: Place, index: int, *, written: Written, status: EndStatus) -> Closed:
+    def closed(self, place: Place, index: int, *, written: Written, status: EndStatus) -> Closed[OutputText]:
         """The part is finished; what was cut short looks the same."""
         part = OutputText(text=written.text, logprobs=written.logprobs)
         done = TextDone(
@@ -109,7 +110,7 @@ class RefusalKind:
             sequence_number=place.number(),
         )
 
-    def closed(self, place: Place, index: int, *, written: Written, status: EndStatus) -> Closed:
+    def closed(self, place: Place, index: int, *, written: Written, status: EndStatus) -> Closed[RefusalPart]:
         """The part is finished; what was cut short looks the same."""
         part = RefusalPart(refusal=written.text)
         done = RefusalDone(
@@ -139,7 +140,7 @@ class ReasoningKind:
             sequence_number=place.number(),
         )
 
-    def closed(self, place: Place, index: int, *, written: Written, status: EndStatus) -> Closed:
+    def closed(self, place: Place, index: int, *, written: Written, status: EndStatus) -> Closed[ReasoningText]:
         """The part is finished; what was cut short looks the same."""
         part = ReasoningText(text=written.text)
         done = ReasoningTextDone(
@@ -175,7 +176,7 @@ class SummaryKind:
             summary_index=index,
         )
 
-    def closed(self, place: Place, index: int, *, written: Written, status: EndStatus) -> Closed:
+    def closed(self, place: Place, index: int, *, written: Written, status: EndStatus) -> Closed[SummaryText]:
         """The part is finished; only here the wire says that it was cut short."""
         part = SummaryText(text=written.text)
         done = SummaryTextDone(

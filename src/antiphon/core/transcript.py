@@ -119,7 +119,7 @@ def _kind(item: ClientCall | ClientOutput) -> str:
     match item:
         case CustomToolCall() | CustomToolCallOutput():
             return "custom tool"
-        case FunctionCall() | FunctionCallOutput():
+        case _:
             return "function"
 
 

@@ -5,10 +5,12 @@ An item goes one way: ``open`` once, ``write`` any number of times, ``close`` on
 
 from __future__ import annotations
 
+from typing import Generic
+
 from msgspec import UNSET, Struct
 
 from antiphon.core.place import EndStatus, Place
-from antiphon.core.prose import REASONING, REFUSAL, SUMMARY, TEXT, Closed, ProseKind, Written
+from antiphon.core.prose import REASONING, REFUSAL, SUMMARY, TEXT, Closed, PartT_co, ProseKind, Written
 from antiphon.protocol.content import Logprob, OutputText, ReasoningText, RefusalPart, SummaryText
 from antiphon.protocol.events import StreamEvent
 from antiphon.protocol.items import Message, OutputItem, ReasoningItem
@@ -22,10 +24,10 @@ class Finished(Struct, frozen=True):
     events: list[StreamEvent]
 
 
-class OpenPart:
+class OpenPart(Generic[PartT_co]):
     """A part of prose while it is written."""
 
-    def __init__(self, kind: ProseKind, place: Place, index: int) -> None:
+    def __init__(self, kind: ProseKind[PartT_co], place: Place, index: int) -> None:
         self.kind = kind
         self._place = place
         self._index = index
@@ -43,7 +45,7 @@ class OpenPart:
             self._logprobs += logprobs
         return self.kind.wrote(self._place, self._index, text=text, logprobs=logprobs)
 
-    def close(self, status: EndStatus) -> Closed:
+    def close(self, status: EndStatus) -> Closed[PartT_co]:
         """The part is finished, or cut short."""
         written = Written("".join(self._pieces), self._logprobs)
         return self.kind.closed(self._place, self._index, written=written, status=status)
@@ -55,7 +57,7 @@ class WritingMessage:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._parts: list[OutputText | RefusalPart] = []
-        self._open: OpenPart | None = None
+        self._open: OpenPart[OutputText | RefusalPart] | None = None
 
     def open(self) -> list[StreamEvent]:
         """The message begins, empty."""
@@ -79,7 +81,9 @@ class WritingMessage:
         item = Message(id=self._place.id, status=status, role="assistant", content=[*self._parts])
         return Finished(self._place.output_index, item, [*events, self._place.done(item)])
 
-    def _write(self, kind: ProseKind, text: str, logprobs: list[Logprob]) -> list[StreamEvent]:
+    def _write(
+        self, kind: ProseKind[OutputText | RefusalPart], text: str, logprobs: list[Logprob]
+    ) -> list[StreamEvent]:
         part = self._open
         if part is not None and part.kind is kind:
             return [part.write(text, logprobs)]
@@ -91,11 +95,7 @@ class WritingMessage:
         if self._open is None:
             return []
         closed, self._open = self._open.close(status), None
-        match closed.part:
-            case OutputText() | RefusalPart() as part:
-                self._parts.append(part)
-            case ReasoningText() | SummaryText():  # a message never opens one
-                raise AssertionError
+        self._parts.append(closed.part)
         return closed.events
 
 
@@ -104,7 +104,7 @@ class WritingThought:
 
     def __init__(self, place: Place, *, raw: bool) -> None:
         self._place = place
-        self._part = OpenPart(REASONING if raw else SUMMARY, place, 0)
+        self._part: OpenPart[ReasoningText | SummaryText] = OpenPart(REASONING if raw else SUMMARY, place, 0)
 
     def open(self) -> list[StreamEvent]:
         """The item and its part begin, empty."""
