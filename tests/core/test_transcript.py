@@ -1,0 +1,173 @@
+"""What a model sees of a conversation: calls with their outputs, nothing twice, nothing that cannot be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from antiphon.core.transcript import Said, added, transcript
+from antiphon.protocol.calls import WebSearchCall
+from antiphon.protocol.content import InputText
+from antiphon.protocol.errors import ApiError, ErrorObject
+from antiphon.protocol.items import (
+    Compaction,
+    CompactionTrigger,
+    CustomToolCall,
+    CustomToolCallOutput,
+    FunctionCall,
+    FunctionCallOutput,
+    Item,
+    ItemReference,
+    Message,
+    ReasoningItem,
+)
+
+if TYPE_CHECKING:
+    from antiphon.protocol.parts import ItemStatus
+
+
+def user(text: str, id: str = "") -> Message:
+    """What a user says."""
+    return Message(id=id, role="user", content=[InputText(text=text)])
+
+
+def call(call_id: str, status: ItemStatus = "completed") -> FunctionCall:
+    """A call of a function."""
+    return FunctionCall(id=f"fc_{call_id}", call_id=call_id, name="f", arguments="{}", status=status)
+
+
+def output(call_id: str) -> FunctionCallOutput:
+    """What a function returned."""
+    return FunctionCallOutput(id=f"fco_{call_id}", call_id=call_id, output=f"of {call_id}")
+
+
+def refused(error: ApiError) -> tuple[int, ErrorObject]:
+    """What a caller is told."""
+    return error.status, error.error
+
+
+def words(message: str, code: str | None = None) -> tuple[int, ErrorObject]:
+    """A refusal of the input."""
+    return 400, ErrorObject(message=message, type="invalid_request_error", param="input", code=code)
+
+
+def test_what_was_said_keeps_its_order() -> None:
+    """Messages, thoughts and hosted calls stand as they stood."""
+    items: list[Item] = [user("a"), ReasoningItem(id="rs_1", summary=[]), WebSearchCall(id="ws_1"), user("b")]
+    assert items == transcript(items)
+
+
+def test_outputs_follow_their_group_of_calls_at_once() -> None:
+    """In the order of the calls, wherever the client put them."""
+    items: list[Item] = [user("a"), call("1"), call("2"), user("wait"), output("2"), user("well"), output("1")]
+    expected = [user("a"), call("1"), call("2"), output("1"), output("2"), user("wait"), user("well")]
+    assert expected == transcript(items)
+
+
+def test_calls_that_stand_apart_are_groups_of_their_own() -> None:
+    """Each with its output."""
+    items: list[Item] = [call("1"), output("1"), call("2"), output("2")]
+    assert items == transcript(items)
+    thought = ReasoningItem(id="rs_1", summary=[])
+    assert [call("1"), output("1"), thought, call("2"), output("2")] == transcript([
+        call("1"),
+        thought,
+        call("2"),
+        output("1"),
+        output("2"),
+    ])
+
+
+def test_calls_of_custom_tools_are_paired_too() -> None:
+    """In one group with functions."""
+    custom = CustomToolCall(id="ctc_1", call_id="c", name="t", input="x")
+    answer = CustomToolCallOutput(id="ctco_1", call_id="c", output="y")
+    assert [call("1"), custom, output("1"), answer] == transcript([call("1"), custom, answer, output("1")])
+
+
+def test_a_call_that_was_cut_short_and_never_answered_is_left_out() -> None:
+    """The model never finished asking; an answered one stays."""
+    assert [user("a")] == transcript([call("1", "incomplete"), user("a")])
+    items: list[Item] = [call("1", "incomplete"), output("1")]
+    assert items == transcript(items)
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        ([call("1"), user("a")], "No tool output found for function call 1."),
+        ([call("1", "in_progress")], "No tool output found for function call 1."),
+        ([output("1")], "No tool call found for function call output with call_id 1."),
+        ([output("1"), call("1")], "No tool call found for function call output with call_id 1."),
+        (
+            [CustomToolCall(call_id="1", name="t", input="")],
+            "No tool output found for custom tool call 1.",
+        ),
+        (
+            [CustomToolCallOutput(call_id="1", output="")],
+            "No tool call found for custom tool call output with call_id 1.",
+        ),
+        ([call("1"), call("1")], "Duplicate call_id: '1' stands more than once in the conversation."),
+        ([call("1"), output("1"), output("1")], "Duplicate call_id: '1' stands more than once in the conversation."),
+    ],
+)
+def test_calls_and_outputs_that_do_not_pair_are_refused(items: list[Item], message: str) -> None:
+    """In the words that clients look for."""
+    with pytest.raises(ApiError) as raised:
+        transcript(items)
+    assert words(message) == refused(raised.value)
+
+
+def test_a_sealed_summary_that_nobody_here_sealed_is_refused() -> None:
+    """No key opens it."""
+    with pytest.raises(ApiError) as raised:
+        transcript([Compaction(id="cmp_1", encrypted_content="gAAA")])
+    assert words(
+        "The encrypted content for item cmp_1 could not be verified. "
+        "Reason: Encrypted content could not be decrypted or parsed.",
+        "invalid_encrypted_content",
+    ) == refused(raised.value)
+
+
+def test_a_wish_to_compact_is_nothing_for_the_model() -> None:
+    """It is spoken to the server."""
+    assert [user("a")] == transcript([user("a"), CompactionTrigger(id="ct_1")])
+
+
+def test_new_items_keep_their_positions() -> None:
+    """Where they stand in the request's input."""
+    said: list[Item] = [user("a", "msg_1"), user("b", "msg_2")]
+    assert [Said(0, said[0]), Said(1, said[1])] == added([], said, {})
+
+
+def test_items_that_are_sent_again_are_not_doubled() -> None:
+    """Clients send back what they got, beside ``previous_response_id``."""
+    history: list[Item] = [user("a", "msg_1"), call("1")]
+    again: list[Item] = [*history, output("1")]
+    assert [Said(2, output("1"))] == added(history, again, {})
+
+
+def test_items_without_an_id_are_always_new() -> None:
+    """Nothing can be known of them."""
+    history: list[Item] = [user("a")]
+    assert [Said(0, user("a"))] == added(history, [user("a")], {})
+
+
+def test_references_are_resolved() -> None:
+    """To what the store knows; one to the history itself adds nothing."""
+    kept = user("once", "msg_9")
+    said: list[Item] = [ItemReference(id="msg_9"), ItemReference(id="msg_1")]
+    assert [Said(0, kept)] == added([user("a", "msg_1")], said, {"msg_9": kept})
+
+
+def test_a_reference_that_leads_nowhere_is_refused() -> None:
+    """The live service's words, and its 404."""
+    with pytest.raises(ApiError) as raised:
+        added([], [ItemReference(id="msg_7")], {})
+    status, error = refused(raised.value)
+    assert 404 == status
+    assert (
+        "Item with id 'msg_7' not found. Items are not persisted when `store` is set to false. "
+        "Try again with `store` set to true, or remove this item from your input."
+    ) == error.message
