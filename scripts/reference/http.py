@@ -1,0 +1,103 @@
+"""The pages of the two surfaces: the command line and HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import get_args
+
+import msgspec
+from msgspec import Struct
+
+from antiphon import wiring
+from antiphon.cli import app
+from antiphon.http.app import FIRST_API_VERSION, MOUNTS, routes
+from antiphon.http.models import Models
+from antiphon.http.responses import Listing, Responses, Retrieval
+from antiphon.lifecycle import Lifecycle, Policy
+from antiphon.outbound import Config, Outbound
+from antiphon.protocol.request import CreateResponse, Include
+from antiphon.store.store import Store
+from scripts.reference.tables import MEANINGS, NOTE, expect_same, kind, table, written
+
+QUERIES: dict[str, type[Struct]] = {
+    "GET /responses/{id}": Retrieval,
+    "GET /responses/{id}/input_items": Listing,
+}
+
+
+def command() -> str:
+    """Every command and option."""
+    text = app.generate_docs()
+    text = re.sub(r"## Table of Contents.*?(?=\*\*Commands\*\*)", "", text, flags=re.DOTALL)
+    text = text.replace("# antiphon\n", "# Command line\n", 1).replace("```console", "```sh")
+    return NOTE + re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
+
+
+def page() -> str:
+    """Every path, parameter and header."""
+    return written(
+        "http",
+        mounts=", ".join(f"`{mount or '/'}`" for mount in MOUNTS),
+        first_version=FIRST_API_VERSION,
+        paths=paths(),
+        parameters=parameters(),
+        queries=queries(),
+        includes=", ".join(f"`{name}`" for name in sorted(get_args(Include))),
+        request_headers=headers(MEANINGS.request_headers),
+        answer_headers=headers(MEANINGS.answer_headers),
+    )
+
+
+def paths() -> str:
+    """The table of routes."""
+    found = [
+        f"{method} {path.replace(':path', '')}"
+        for path, methods in asyncio.run(answers()).items()
+        for method in methods
+    ]
+    expect_same("the routes", found, MEANINGS.routes)
+    return table(["path", "answer"], [[f"`{route}`", MEANINGS.routes[route]] for route in found])
+
+
+async def answers() -> dict[str, dict[str, object]]:
+    """The table of routes of a server without deployments."""
+    store = Store(await wiring.open_database("sqlite://"))
+    outbound = Outbound(Config())
+    lifecycle = Lifecycle(store=store, deployments={}, outbound=outbound, policy=Policy(), now=lambda: 0)
+    found = routes(Responses(lifecycle, store, body_limit=0, done_marker=False), Models({}, since=0))
+    await store.aclose()
+    await outbound.aclose()
+    return {path: dict(methods) for path, methods in found.items()}
+
+
+def parameters() -> str:
+    """The parameters of a request."""
+    expect_same("the request", CreateResponse.__struct_encode_fields__, MEANINGS.parameters)
+    rows = [[f"`{name}`", value, MEANINGS.parameters[name]] for name, value in kinds(CreateResponse)]
+    return table(["parameter", "value", "meaning"], rows)
+
+
+def queries() -> str:
+    """The parameters of queries."""
+    expect_same("the queries", {name for type_ in QUERIES.values() for name, _ in kinds(type_)}, MEANINGS.queries)
+    rows = [
+        [f"`{path}`", f"`{name}`", value, MEANINGS.queries[name]]
+        for path, type_ in QUERIES.items()
+        for name, value in kinds(type_)
+    ]
+    return table(["path", "parameter", "value", "meaning"], rows)
+
+
+def kinds(type_: type[Struct]) -> list[tuple[str, str]]:
+    """The fields of a struct and their types in words."""
+    found = {field.encode_name: field.type for field in msgspec.structs.fields(type_)}
+    return [
+        (name, "list of texts" if name == "include" else kind(msgspec.inspect.type_info(annotation)))
+        for name, annotation in found.items()
+    ]
+
+
+def headers(meanings: dict[str, str]) -> str:
+    """A table of headers."""
+    return table(["header", "meaning"], [[f"`{name}`", said] for name, said in sorted(meanings.items())])

@@ -1,0 +1,86 @@
+"""The pages of settings: the configuration file, the backends, and the scripts of the scripted backend."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import textwrap
+
+import msgspec
+from msgspec import Struct
+
+from antiphon import config, outbound, wiring
+from antiphon.backends import scripted
+from antiphon.backends.llama import Config as Embedded
+from antiphon.backends.scripted import script
+from antiphon.http import auth
+from scripts.reference.tables import MEANINGS, expect_same, fields, written
+
+SECTIONS: dict[str, type[Struct]] = {
+    "[server]": config.Server,
+    "[store]": config.Storage,
+    "[auth]": auth.Config,
+    "keys of [auth]": auth.Key,
+    "[outbound]": outbound.Config,
+    "[embedded]": Embedded,
+    "[[deployments]]": wiring.Head,
+    "[encryption]": config.Encryption,
+    "[background]": config.Background,
+}
+UNTYPED = {"deployments", "image_deployments"}
+
+
+def configuration() -> str:
+    """Every section and key of the file."""
+    sections = {field.encode_name for field in msgspec.structs.fields(config.Config)} - UNTYPED
+    shown = {name.strip("[]") for name, type_ in SECTIONS.items() if type_ not in {wiring.Head, auth.Key}}
+    expect_same("the configuration", sections, dict.fromkeys(shown, ""))
+    expect_same("the configuration", SECTIONS, MEANINGS.configuration)
+    tables = [
+        f"## {name}\n\n{summary(type_)}\n\n{fields(type_, MEANINGS.configuration[name])}"
+        for name, type_ in SECTIONS.items()
+    ]
+    databases = ", ".join(f"`{name}`" for name in wiring.DATABASES)
+    return written("configuration", tables="".join(tables), databases=databases)
+
+
+def backends() -> str:
+    """Every backend and its keys."""
+    expect_same("the backends", wiring.BACKENDS, MEANINGS.backends)
+    tables: list[str] = []
+    for name, place in wiring.BACKENDS.items():
+        module = importlib.import_module(place.partition(":")[0])
+        purpose = (inspect.getdoc(module) or "").splitlines()[0]
+        tables.append(f"## {name}\n\n{purpose}\n\n{fields(module.Config, MEANINGS.backends[name])}")
+    return written("backends", tables="".join(tables))
+
+
+SCRIPTS: dict[str, type[Struct]] = {
+    "[[replies]]": script.Reply,
+    "steps": script.Step,
+    "call": script.Call,
+    "fail": script.Failure,
+    "usage": script.Cost,
+}
+
+
+def scripts() -> str:
+    """The format of a script."""
+    expect_same("a script", SCRIPTS, MEANINGS.scripts)
+    text = inspect.getdoc(scripted) or ""
+    text = text.replace(".. code-block:: toml\n\n", "").replace("``", "`")
+    lines = text.splitlines()[2:]
+    example = [line for line in lines if line.startswith("    ")]
+    first, last = lines.index(example[0]), len(lines) - 1 - lines[::-1].index(example[-1])
+    code = ["```toml", *textwrap.dedent("\n".join(lines[first : last + 1])).splitlines(), "```"]
+    prose = "\n".join([*lines[:first], *code, *lines[last + 1 :]])
+    tables = "".join(f"## {name}\n\n{fields(type_, MEANINGS.scripts[name])}" for name, type_ in SCRIPTS.items())
+    return written("scripts", format=prose, tables=tables)
+
+
+def summary(type_: type[Struct]) -> str:
+    """The first sentence of a struct's docstring, without the name of the section that it opens with."""
+    first = (inspect.getdoc(type_) or "").partition("\n")[0].replace("``", "`")
+    name, colon, rest = first.partition(": ")
+    text = rest if colon and name.startswith("`[") else first
+    return text[:1].upper() + text[1:]
