@@ -50,14 +50,15 @@ class ChatCompletions:
     async def stream(self, turn: Turn) -> AsyncGenerator[list[Delta], None]:
         """Ask the model and yield what it says, one list for each read. Closing the generator closes the connection.
 
-        Raises `UpstreamError` for an answer with an error status, an error inside the stream and a stream cut short.
+        Raises `UpstreamError` for an answer with an error status, an error inside the stream and a stream cut short
+        before the model has spoken.
         """
         decoder = Decoder()
         async with AsyncExitStack() as stack:
             reply = await self._ask(turn, stack)
             chunks = await stack.enter_async_context(aclosing(reply.chunks()))
             while not decoder.finished:
-                chunk = await anext(chunks, b"")
+                chunk = await _next(chunks, decoder)
                 if deltas := decoder.feed(chunk) if chunk else decoder.end():
                     yield deltas  # noqa: ASYNC119 - the engine reads under `aclosing`, so the stack unwinds in its task
             await _drain(chunks)
@@ -97,6 +98,16 @@ def _headers(config: Config) -> dict[str, str]:
 
 def _other_field(config: Config) -> str:
     return "max_tokens" if config.max_tokens_field == "max_completion_tokens" else "max_completion_tokens"
+
+
+async def _next(chunks: AsyncGenerator[bytes, None], decoder: Decoder) -> bytes:
+    """Wait for bytes; there are none where the body ends, or breaks off or falls silent after the model has spoken."""
+    try:
+        return await anext(chunks, b"")
+    except UpstreamError:
+        if not decoder.spoken:
+            raise
+        return b""
 
 
 async def _drain(chunks: AsyncGenerator[bytes, None]) -> None:

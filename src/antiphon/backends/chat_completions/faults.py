@@ -131,7 +131,7 @@ def read_complaint(body: bytes) -> Complaint | None:
     """Find the error object in a body or an event; None where there is none, as in an HTML page."""
     try:
         bodies = _bodies(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return next((each.complaint for each in bodies if each.complaint is not None), None)
 

@@ -133,6 +133,11 @@ class Decoder:
         self._reason: FinishReason | None = None
         self._usage: Usage | None = None
 
+    @property
+    def spoken(self) -> bool:
+        """Whether the model has said why it ended: all that may still come is what it cost."""
+        return self._reason is not None
+
     def feed(self, chunk: bytes) -> list[Delta]:
         """Take the next bytes, cut anywhere, and give what they complete; `Finish` comes with ``[DONE]``.
 
@@ -158,7 +163,7 @@ class Decoder:
             return
         try:
             chunk = self._decode(event)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             if event.strip() != b"[DONE]":
                 raise UpstreamError(
                     "server_error", "The model's server sent something that is no chat completion.", detail=str(error)
