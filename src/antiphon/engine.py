@@ -170,6 +170,8 @@ class Running:
         async with aclosing(self._task.backend.stream(turn)) as heard:
             async for deltas in heard:
                 await self._say(self.machine.feed(deltas))
+        if self.machine.speaking:
+            raise UpstreamError("server_error", "The model's server ended its stream early.")
 
     async def _answer(self, call: OpenCall) -> None:
         """Tools answer side by side: events are numbered and emitted by one of them at a time."""

@@ -142,6 +142,11 @@ class Machine:
         return self._break_off(replace(self.response, status="cancelled"))
 
     @property
+    def speaking(self) -> bool:
+        """Whether a turn has begun and not finished."""
+        return self._phase == "speaking"
+
+    @property
     def ended(self) -> bool:
         """Whether the terminal event was said."""
         return self._phase == "ended"
