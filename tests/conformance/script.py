@@ -31,6 +31,7 @@ REPLIES = (
         "when": "limit",
         "steps": [{"fail": {"fault": "rate_limit_exceeded", "message": "Too fast.", "retry_after": 0.01}}],
     },
+    {"when": "too much", "steps": [{"fail": {"fault": "context_length_exceeded", "message": "It is too much."}}]},
     {"when": "^hello$", "steps": [{"text": ["Hello", " there."]}], "usage": {"input_tokens": 9, "output_tokens": 4}},
 )
 """Whatever else is said is echoed."""
