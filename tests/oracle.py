@@ -48,6 +48,8 @@ EXTRA_FIELDS = {
     "Response.frequency_penalty": "recorded since 2026-01",
     "Response.presence_penalty": "recorded since 2026-01",
     "Response.store": "recorded always",
+    "WebSearchTool.return_token_budget": "recorded in echoes since 2026",
+    "WebSearchTool.search_content_types": "the same",
     "*.obfuscation": "recorded; only one of the types has it",
 }
 
