@@ -6,18 +6,20 @@ import pytest
 
 from antiphon.backends.llama.schemas import DEPTH, Schema, UnfitSchemaError, alone, fit, placed
 
+ROOT = "#/$defs/root"
+
 
 def test_references_follow_a_schema_to_its_new_place() -> None:
     """Every reference is led to where its target stands now."""
     node: Schema = {"type": "object", "properties": {"next": {"anyOf": [{"$ref": "#"}, {"$ref": "#/$defs/end"}]}}}
     moved = alone({**node, "$defs": {"end": {"type": "null"}}})
     assert moved == {
-        "$ref": "#/$defs/root",
+        "$ref": ROOT,
         "$defs": {
             "root": {
                 "type": "object",
                 "properties": {
-                    "next": {"anyOf": [{"$ref": "#/$defs/root"}, {"$ref": "#/$defs/root/$defs/end"}]},
+                    "next": {"anyOf": [{"$ref": ROOT}, {"$ref": f"{ROOT}/$defs/end"}]},
                 },
                 "$defs": {"end": {"type": "null"}},
             },
