@@ -115,7 +115,7 @@ def _app(config: Config, *, store: Store, deployments: dict[str, Deployment], ou
         lifecycle, store, body_limit=config.server.max_body_mib * MIB, done_marker=config.server.done_marker
     )
     answers = routes(responses, Models(deployments, since=_now()))
-    return App(answers, Auth(config.auth, host=config.server.host), document())
+    return App(answers, Auth(config.auth, host=config.server.host), document)
 
 
 def _embedded(config: Config) -> Deployment:

@@ -69,10 +69,10 @@ class Resource:
 
 
 class App:
-    """The ASGI application."""
+    """The ASGI application. ``document`` makes the OpenAPI document when it is asked for."""
 
-    def __init__(self, answers: Mapping[str, Mapping[str, Answer]], auth: Auth, open_document: bytes) -> None:
-        self._document = open_document
+    def __init__(self, answers: Mapping[str, Mapping[str, Answer]], auth: Auth, document: Callable[[], bytes]) -> None:
+        self._document = document
         self._router = Router(
             [Route(mount + path, Resource(methods, auth)) for mount in MOUNTS for path, methods in answers.items()],
             redirect_slashes=False,
@@ -102,7 +102,7 @@ class App:
         if exchange.path == "/health":
             await exchange.answer(HEALTHY)
         elif exchange.path == "/openapi.json":
-            await exchange.answer(self._document)
+            await exchange.answer(self._document())
         else:
             await self._router(exchange.scope, exchange.receive, send)
 

@@ -1,0 +1,272 @@
+"""The OpenAPI document: what the server answers, for programs that read it.
+
+The routes are those of `antiphon.http.app.routes`, described under the paths that clients use most.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any  # an OpenAPI document is open
+
+import msgspec
+from msgspec import Struct
+
+from antiphon.http.responses import Listing, Retrieval
+from antiphon.http.schemas import Schema, components, parameters, ref
+
+SERVERS = ("/v1", "/openai/v1")
+"""The mounts that are described; the others answer the same."""
+
+_OF_ALL = (400, 401, 403, 500, 503)
+_OF_A_MODEL = (404, 413, 415, 429, 502, 504)
+
+
+class Operation(Struct, frozen=True, kw_only=True):
+    """A method of a path. ``answer`` names the schema of a success; without one there is none in this version."""
+
+    id: str
+    summary: str
+    answer: str | None
+    refusals: tuple[int, ...] = ()
+    query: type[Struct] | None = None
+
+
+OPERATIONS: dict[str, dict[str, Operation]] = {
+    "/responses": {
+        "POST": Operation(
+            id="createResponse", summary="Ask a model for a response", answer="Response", refusals=_OF_A_MODEL
+        )
+    },
+    "/responses/{id}": {
+        "GET": Operation(
+            id="retrieveResponse",
+            summary="Read a response that is kept",
+            answer="Response",
+            refusals=(404,),
+            query=Retrieval,
+        ),
+        "DELETE": Operation(id="deleteResponse", summary="Forget a response", answer="Deleted", refusals=(404,)),
+    },
+    "/responses/{id}/cancel": {
+        "POST": Operation(
+            id="cancelResponse",
+            summary="Stop a response that runs in the background; no other can be cancelled",
+            answer=None,
+            refusals=(404,),
+        )
+    },
+    "/responses/{id}/input_items": {
+        "GET": Operation(
+            id="listInputItems",
+            summary="List the items that a response started from",
+            answer="ItemPage",
+            refusals=(404,),
+            query=Listing,
+        )
+    },
+    "/models": {"GET": Operation(id="listModels", summary="List the models that may be named", answer="ModelList")},
+    "/models/{id}": {"GET": Operation(id="retrieveModel", summary="Look up a model", answer="Model", refusals=(404,))},
+}
+
+_MEANINGS = {
+    400: "The request cannot be understood, or asks for what cannot be done; `param` says where.",
+    401: "There is no key, or one that opens nothing.",
+    403: "The `Host` does not name this server, which has no keys and answers this machine alone.",
+    404: "What is named is unknown, was deleted, was never kept, or is somebody else's.",
+    413: "The body is longer than this server takes.",
+    415: "The body is not declared as JSON.",
+    429: "The model behind this server takes no more requests for now.",
+    500: "This server failed.",
+    502: "The model behind this server failed.",
+    503: "The model behind this server, or the storage, cannot be reached.",
+    504: "The model behind this server did not answer in time.",
+}
+
+_QUERY_MEANINGS = {
+    "after": "The id of an item: the page begins behind it.",
+    "include": "What is shown besides; also written `include[]`, and several joined with commas.",
+    "include_obfuscation": "Whether deltas are padded to hide how long they are.",
+    "limit": "How many items a page holds at most.",
+    "order": "The newest first (`desc`), or the oldest.",
+    "starting_after": "The number of an event: the stream begins behind it.",
+    "stream": "Whether the events of the response are sent instead of the response.",
+}
+
+_HEADERS = {
+    "x-request-id": "The id of this request, to find it in the logs.",
+    "apim-request-id": "The same id, under the name and in the form that Azure gives it.",
+    "x-ignored-params": "The parameters that had no effect, joined with commas; absent if all had.",
+    "x-unavailable-tools": "The types of tools that cannot run here, joined with commas; absent if all can.",
+    "retry-after": "After so many seconds it is worth trying again; absent if unknown.",
+    "www-authenticate": "How to send a key.",
+}
+_OF_EVERY_ANSWER = ("x-request-id", "apim-request-id")
+_OF_A_RUN = ("x-ignored-params", "x-unavailable-tools")
+_OF_A_REFUSAL = {401: ("www-authenticate",), 429: ("retry-after",)}
+
+REQUESTS: dict[str, Schema] = {
+    "text": {"model": "gpt-4o", "input": "What is an antiphon?"},
+    "messages": {
+        "model": "gpt-4o",
+        "instructions": "Answer in one sentence.",
+        "input": [
+            {"role": "user", "content": "What is an antiphon?"},
+            {"role": "assistant", "content": "A song of call and response."},
+            {"role": "user", "content": [{"type": "input_text", "text": "Who sang it?"}]},
+        ],
+        "max_output_tokens": 200,
+        "temperature": 0.2,
+        "metadata": {"topic": "music"},
+        "store": False,
+    },
+    "stream": {"model": "gpt-4o", "input": "What is an antiphon?", "stream": True},
+    "function": {
+        "model": "gpt-4o",
+        "input": "What is the weather in Paris?",
+        "tools": [
+            {
+                "type": "function",
+                "name": "weather",
+                "description": "The weather of a city, now.",
+                "parameters": {
+                    "type": "object",
+                    "properties": {"city": {"type": "string"}},
+                    "required": ["city"],
+                    "additionalProperties": False,
+                },
+                "strict": True,
+            }
+        ],
+    },
+    "schema": {
+        "model": "gpt-4o",
+        "input": "Name a city and its country.",
+        "text": {
+            "format": {
+                "type": "json_schema",
+                "name": "city",
+                "schema": {
+                    "type": "object",
+                    "properties": {"city": {"type": "string"}, "country": {"type": "string"}},
+                    "required": ["city", "country"],
+                    "additionalProperties": False,
+                },
+                "strict": True,
+            }
+        },
+    },
+}
+"""Examples of requests, by name."""
+
+
+@cache
+def document() -> bytes:
+    """The document as JSON; made when it is first asked for, which takes a tenth of a second."""
+    return msgspec.json.encode({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Antiphon",
+            "version": version("antiphon"),
+            "summary": "A self-hosted server for the OpenAI and Azure OpenAI Responses API.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": url} for url in SERVERS],
+        "security": [{"apiKey": []}, {"bearer": []}, {}],
+        "paths": {path: _path(path, methods) for path, methods in OPERATIONS.items()} | _beside_the_api(),
+        "components": {
+            "schemas": components(),
+            "headers": {
+                name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in _HEADERS.items()
+            },
+            "responses": {_refusal_name(status): _refusal(status) for status in _MEANINGS},
+            "securitySchemes": {
+                "apiKey": {"type": "apiKey", "in": "header", "name": "api-key"},
+                "bearer": {"type": "http", "scheme": "bearer"},
+            },
+        },
+    })
+
+
+def _path(path: str, methods: dict[str, Operation]) -> Schema:
+    described: Schema = {method.lower(): _operation(operation) for method, operation in methods.items()}
+    if "{id}" in path:
+        id = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        described["parameters"] = [id]
+    return described
+
+
+def _operation(operation: Operation) -> Schema:
+    described: Schema = {"operationId": operation.id, "summary": operation.summary}
+    if operation.query is not None:
+        described["parameters"] = [_parameter(name, schema) for name, schema in parameters(operation.query).items()]
+    if operation.id == "createResponse":
+        described["requestBody"] = {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": ref("CreateResponse"),
+                    "examples": {name: {"value": value} for name, value in REQUESTS.items()},
+                }
+            },
+        }
+    answers: dict[str, Any] = {} if operation.answer is None else {"200": _success(operation)}  # OpenAPI is open
+    for status in sorted({*_OF_ALL, *operation.refusals}):
+        answers[str(status)] = {"$ref": f"#/components/responses/{_refusal_name(status)}"}
+    return described | {"responses": answers}
+
+
+def _success(operation: Operation) -> Schema:
+    content: Schema = {"application/json": {"schema": ref(operation.answer or "")}}
+    headers: tuple[str, ...] = _OF_EVERY_ANSWER
+    if operation.id == "createResponse":
+        headers += _OF_A_RUN
+        content["text/event-stream"] = {
+            "schema": {
+                "type": "string",
+                "description": "With `stream`: each `event:` names a type, each `data:` holds a `StreamEvent`.",
+            }
+        }
+    return {"description": "Done.", "headers": _headers(headers), "content": content}
+
+
+def _parameter(name: str, schema: Schema) -> Schema:
+    kinds = [kind for kind in schema.get("anyOf", []) if kind != {"type": "null"}]
+    return {"name": name, "in": "query", "description": _QUERY_MEANINGS[name], "schema": kinds[0] if kinds else schema}
+
+
+def _refusal(status: int) -> Schema:
+    return {
+        "description": _MEANINGS[status],
+        "headers": _headers(_OF_EVERY_ANSWER + _OF_A_REFUSAL.get(status, ())),
+        "content": {"application/json": {"schema": ref("ErrorBody")}},
+    }
+
+
+def _refusal_name(status: int) -> str:
+    return HTTPStatus(status).name.title().replace("_", "")
+
+
+def _headers(names: tuple[str, ...]) -> Schema:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _beside_the_api() -> dict[str, Schema]:
+    """What stands at the root of the server, and needs no key."""
+    return {
+        path: {"servers": [{"url": "/"}], "get": {"operationId": id, "summary": summary, "security": [{}]} | answers}
+        for path, id, summary, answers in (
+            ("/health", "health", "Whether requests are answered", _plain(ref("Health"))),
+            ("/openapi.json", "document", "This document", _plain({"type": "object"})),
+        )
+    }
+
+
+def _plain(schema: Schema) -> Schema:
+    success = {
+        "description": "Done.",
+        "headers": _headers(_OF_EVERY_ANSWER),
+        "content": {"application/json": {"schema": schema}},
+    }
+    return {"responses": {"200": success}}
