@@ -6,10 +6,10 @@ differ only in the ``emit`` that they pass.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import math
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import aclosing, suppress
 
 import anyio
 from msgspec import Struct
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 Emit = Callable[[list[StreamEvent]], Awaitable[None]]
 """Takes events on. It is called by one task at a time."""
 
-Keep = Callable[[Response, Mapping[str, str]], Awaitable[None]]
+Keep = Callable[[Response, Mapping[str, str]], Coroutine[None, None, None]]
 """Stores a final response and what the model read of each hosted call, by item id; returns when both are durable."""
 
 ENDING_SECONDS = 10.0
@@ -75,7 +75,7 @@ async def run(task: Task, *, new_id: Callable[[str], str], now: Callable[[], int
             },
         )
         await running.fail(_response_error(error))
-    except anyio.get_cancelled_exc_class():
+    except asyncio.CancelledError:
         await running.cancel()
         raise
     except Exception:
@@ -94,7 +94,7 @@ class Running:
         self._emit = emit
         self._keep = keep
         self._outputs: dict[str, str] = {}
-        self._turnstile = anyio.Lock()
+        self._turnstile = asyncio.Lock()
         self.machine = Machine(
             task.response,
             new_id=new_id,
@@ -115,10 +115,12 @@ class Running:
         while True:
             await self._speak(turn)
             hosted = [call for call in self.machine.calls if call.kind.hosted]
+            if not hosted:
+                return
             async with anyio.create_task_group() as group:
                 for call in hosted:
                     group.start_soon(self._answer, call)
-            if not hosted or len(hosted) < len(self.machine.calls) or self.machine.cut_short:
+            if len(hosted) < len(self.machine.calls) or self.machine.cut_short:
                 return
             items: list[Item] = [*self._task.turn.items, *self.machine.finished]
             turn = replace(
@@ -130,12 +132,14 @@ class Running:
 
     async def complete(self, now: int) -> None:
         """Keep the response, then say that it is over."""
-        await self._save(self.machine.outcome(now))
+        cancellation = await self._save(self.machine.outcome(now))
         await self._say(self.machine.complete(now))
+        if cancellation is not None:
+            raise cancellation
 
     async def fail(self, error: ResponseError) -> None:
         """End in ``response.failed``; as cancelled, if the fault came of the cancellation."""
-        if anyio.current_effective_deadline() == -math.inf:
+        if _is_cancelled():
             await self.cancel()
         elif not self.machine.ended:  # else only the telling failed, and what is kept stays
             await self._end(self.machine.fail(error))
@@ -144,23 +148,26 @@ class Running:
         """End as cancelled, whoever still listens."""
         if self.unheard or self.machine.ended:
             return
-        with anyio.move_on_after(2 * ENDING_SECONDS, shield=True):
-            await self._end(self.machine.cancel())
+        with suppress(TimeoutError):
+            await _to_the_end(self._end(self.machine.cancel()), seconds=2 * ENDING_SECONDS)
 
     async def _end(self, events: list[StreamEvent]) -> None:
         """Keep and tell a bad end, as far as either can be done: the one must come without the other."""
+        cancellation: asyncio.CancelledError | None = None
         try:
-            await self._save(self.machine.response)
+            cancellation = await self._save(self.machine.response)
         except Exception:  # the terminal event must come, kept or not
             log.exception("response not kept", extra=self._named("response_not_kept"))
         try:
             await self._say(events)
         except Exception:  # the run is over, and who asked for it has the response
             log.exception("end not told", extra=self._named("end_not_told"))
+        if cancellation is not None:
+            raise cancellation
 
-    async def _save(self, response: Response) -> None:
-        with anyio.fail_after(ENDING_SECONDS, shield=True):
-            await self._keep(response, self._outputs)
+    async def _save(self, response: Response) -> asyncio.CancelledError | None:
+        """Half a commit is none: a cancellation has to wait, and is returned."""
+        return await _to_the_end(self._keep(response, self._outputs), seconds=ENDING_SECONDS)
 
     def _named(self, action: str) -> dict[str, str]:
         return {"action": action, "response": self._task.response.id}
@@ -189,6 +196,32 @@ class Running:
         held, self._held = self._held, []
         if held or events:
             await self._emit(held + events if held else events)
+
+
+async def _to_the_end(work: Coroutine[None, None, None], *, seconds: float) -> asyncio.CancelledError | None:
+    """Await ``work`` to its end and give the cancellation that came meanwhile, which did not reach it.
+
+    Raises what it raises, and `TimeoutError` where it takes longer than ``seconds``.
+    """
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work)  # owned here: this function returns after it
+    deadline = loop.call_later(seconds, task.cancel)
+    cancellation: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as error:
+            cancellation = error
+    deadline.cancel()
+    if task.cancelled():
+        raise TimeoutError
+    task.result()
+    return cancellation
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _relaxed(choice: Choice) -> Choice:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
-
-import anyio
 
 from antiphon.backends import UpstreamError
 from antiphon.core.sse import FILLER_LENGTH, frames
@@ -60,20 +60,22 @@ async def whole(exchange: Exchange, lifecycle: Lifecycle, prepared: Prepared) ->
 
 async def _run(exchange: Exchange, lifecycle: Lifecycle, prepared: Prepared, emit: Emit) -> Response | None:
     """The final response; None where the client left before it was whole."""
-    response: Response | None = None
-    fault: UpstreamError | None = None
+    run: asyncio.Task[Response] | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            run = group.create_task(lifecycle.perform(prepared, emit))  # each event wakes a short stack
+            watch = group.create_task(exchange.left())
+            watch.add_done_callback(partial(_cancel, run))
+            run.add_done_callback(partial(_cancel, watch))
+    except* UpstreamError:
+        pass  # the run tells it again, and not in a group
+    if run is None or run.cancelled():
+        return None
+    try:
+        return run.result()
+    except UpstreamError as error:
+        raise as_api_error(error) from error
 
-    async def watch() -> None:
-        await exchange.left()
-        group.cancel_scope.cancel()
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(watch)
-        try:
-            response = await lifecycle.perform(prepared, emit)
-        except UpstreamError as error:
-            fault = error
-        group.cancel_scope.cancel()
-    if fault is not None:
-        raise as_api_error(fault) from fault
-    return response
+def _cancel(task: asyncio.Task[Response] | asyncio.Task[None], _ended: object) -> None:
+    task.cancel()
