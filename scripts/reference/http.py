@@ -28,8 +28,9 @@ QUERIES: dict[str, type[Struct]] = {
 
 def command() -> str:
     """Every command and option."""
-    text = app.generate_docs()
+    text = app.generate_docs(usage_name="antiphon")
     text = re.sub(r"## Table of Contents.*?(?=\*\*Commands\*\*)", "", text, flags=re.DOTALL)
+    text = re.sub(r"(?m)^(antiphon .*?) -m [\w.]+", r"\1", text)  # cyclopts puts the running ``python -m`` there
     text = text.replace("# antiphon\n", "# Command line\n", 1).replace("```console", "```sh")
     return NOTE + re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
 

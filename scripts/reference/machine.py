@@ -106,9 +106,9 @@ CURVES: dict[tuple[str, str], tuple[str, int, int, str]] = {
     ("speaking", "speaking"): ("M498 50 C480 6 560 6 544 46", 520, 12, "middle"),
     ("speaking", "waiting"): ("M520 90 L520 206", 528, 156, "start"),
     ("waiting", "idle"): ("M464 222 C410 210 340 190 306 166", 380, 222, "middle"),
-    ("idle", "ended"): ("M268 170 C330 320 700 320 762 174", 520, 290, "middle"),
+    ("idle", "ended"): ("M268 170 C330 320 700 320 762 174", 520, 274, "middle"),
     ("speaking", "ended"): ("M576 74 C660 80 720 100 748 126", 690, 84, "start"),
-    ("waiting", "ended"): ("M576 226 C640 222 700 200 736 174", 660, 236, "start"),
+    ("waiting", "ended"): ("M576 226 C640 222 700 200 736 174", 588, 206, "start"),
 }
 """How each pair of states is joined: a path, and where its label stands. A pair that is not here is an error."""
 

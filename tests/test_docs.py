@@ -1,0 +1,173 @@
+"""The documentation says what is: generated pages are fresh, everything is named, and what it shows works."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from functools import cache
+from typing import TYPE_CHECKING
+
+import pytest
+
+from antiphon import wiring
+from antiphon.backends.scripted.script import read_script
+from antiphon.cli import app
+from antiphon.config import read_config
+from antiphon.wiring import read_deployments
+from examples import picture
+from scripts.reference import DOCS, PAGES, logs, settings
+from scripts.reference.tables import MEANINGS
+from tests.command import ROOT, run_python, serving
+from tests.seeing import seeing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+README = ROOT / "README.md"
+PROSE = sorted(path for path in [README, *DOCS.rglob("*.md")] if "adr" not in path.parts)
+BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?P<target>[^)#:\s]+)(#[^)]*)?\)")
+TEST = re.compile(r"`(?P<file>tests/[\w/]+\.py)::(?P<test>\w+)`")
+HEADER = re.compile(r'b?"((?:x|apim|openai|retry|www|cache)-[a-z-]+)"')
+TOUR = """Loire
+One, two, three, four, five.
+Atlantic Ocean
+get_weather {"city": "Paris"}
+The weather in Paris is clear with a temperature of 21 degrees Celsius.
+name='Lyon' country='France'
+message
+function_call
+function_call_output
+A PNG of 32 by 32 pixels.
+"""
+
+
+@cache
+def blocks(language: str) -> list[tuple[str, str]]:
+    """Every block of a language: where it stands, and what is in it. What start.md repeats is read in README.md."""
+    return [
+        (f"{path.relative_to(ROOT)}:{text[: found.start()].count(chr(10)) + 1}", found["code"])
+        for path in PROSE
+        if path.name != "start.md"
+        for text in [path.read_text(encoding="utf-8")]
+        for found in BLOCK.finditer(text)
+        if found["language"] == language
+    ]
+
+
+@cache
+def everything() -> str:
+    """All of the documentation."""
+    return "\n".join(path.read_text(encoding="utf-8") for path in PROSE)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_generated_page_is_fresh(name: str) -> None:
+    """What is written from the code is what the code says now; `python -m scripts.reference` mends it."""
+    assert PAGES[name]() == (DOCS / name).read_text(encoding="utf-8")
+
+
+def test_every_part_is_named() -> None:
+    """Backends, databases, sections and commands are named in what a user reads."""
+    names = [
+        *wiring.backends(),
+        *wiring.DATABASES,
+        *settings.SECTIONS,
+        *(f"antiphon {name}" for name in app if name[0] != "-"),
+    ]
+    assert [] == [name for name in names if name not in everything()]
+
+
+def test_every_header_is_named() -> None:
+    """A header that the code knows is on the page of HTTP."""
+    source = ROOT / "src" / "antiphon"
+    files = [*(source / "http").rglob("*.py"), *(source / "protocol").glob("errors.py")]
+    known = {name for file in files for name in HEADER.findall(file.read_text(encoding="utf-8"))}
+    assert set() == known - {*MEANINGS.answer_headers, *MEANINGS.request_headers}
+
+
+def test_every_line_of_the_log_is_named() -> None:
+    """All that is called an action anywhere in the code is on the page of logs."""
+    source = ROOT / "src" / "antiphon"
+    texts = [file.read_text(encoding="utf-8") for file in source.rglob("*.py")]
+    actions = {action for text in texts for action in re.findall(r'"action": "(\w+)"', text)}
+    assert set() == actions - {line.action for line in logs.found()}
+
+
+@pytest.mark.parametrize(("place", "code"), blocks("toml"), ids=lambda value: value if ":" in value[:60] else "")
+def test_a_configuration_that_is_shown_is_sound(
+    place: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every block of TOML is a configuration, or a script, that the server takes."""
+    if "wire_api" in code:  # the configuration of a client
+        return
+    file = tmp_path / "block.toml"
+    for name in re.findall(r'"env:(\w+)"', code):
+        monkeypatch.setenv(name, "key")
+    (tmp_path / "secret").write_text("secret")
+    file.write_text(code.replace("/run/secrets/team-b", str(tmp_path / "secret")))
+    if code.lstrip().startswith("[[replies]]"):
+        assert read_script(str(file)), place
+        return
+    (tmp_path / "replies.toml").write_text("replies = []")
+    monkeypatch.chdir(tmp_path)
+    assert read_deployments(read_config(file)), place
+
+
+@pytest.mark.parametrize(("place", "code"), blocks("sh"), ids=lambda value: value if ":" in value[:60] else "")
+def test_a_command_that_is_shown_is_understood(place: str, code: str) -> None:
+    """Every line that runs the command has commands and options that there are."""
+    for line in code.splitlines():
+        words = shlex.split(line.removeprefix(".venv/bin/"), comments=True)
+        if words[:1] == ["antiphon"] and not {"COMMAND", "[OPTIONS]", "[ARGS]", "NAME"} & set(words):
+            app.parse_args(words[1:], exit_on_error=False, print_error=False)
+
+
+@pytest.mark.parametrize("path", PROSE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_link_leads_somewhere(path: Path) -> None:
+    """Relative links lead to files that are there."""
+    targets = {found["target"] for found in LINK.finditer(path.read_text(encoding="utf-8"))}
+    assert [] == sorted(target for target in targets if not (path.parent / target).exists())
+
+
+def test_a_test_that_is_named_is_there() -> None:
+    """A promise names the tests that hold it."""
+    named = [(found["file"], found["test"]) for found in TEST.finditer(everything())]
+    assert len(named) > 10
+    assert [] == [
+        f"{file}::{test}" for file, test in named if f"def {test}(" not in (ROOT / file).read_text(encoding="utf-8")
+    ]
+
+
+def python_blocks() -> list[str]:
+    """The Python of README.md, in order."""
+    return [code for place, code in blocks("python") if place.startswith("README.md")]
+
+
+def test_the_quick_start_is_the_example() -> None:
+    """What README.md shows first is the file that it names."""
+    example = (ROOT / "examples" / "quickstart.py").read_text(encoding="utf-8")
+    assert python_blocks()[0] == example.partition("from __future__ import annotations\n\n")[2]
+
+
+def test_the_tour_shows_what_it_prints() -> None:
+    """Every line that the embedded model gave stands beside the line that prints it."""
+    shown = "\n".join(python_blocks())
+    assert [] == [line for line in TOUR.splitlines()[:-1] if line not in shown]
+
+
+@pytest.mark.slow
+@pytest.mark.clients
+def test_the_tour_works_as_it_is_written(tmp_path: Path) -> None:
+    """All blocks of the tour, one after the other, against the command; a script gives the answers that are shown."""
+    config = tmp_path / "antiphon.toml"
+    (tmp_path / "square.png").write_bytes(picture.png())
+    with seeing() as upstream:
+        config.write_text(
+            f'[[deployments]]\nname = "*"\nbackend = "scripted"\nscript = "{ROOT}/examples/scripts/tour.toml"\n'
+            f'[[deployments]]\nname = "vision"\nbackend = "chat_completions"\nbase_url = "{upstream}"\n'
+        )
+        with serving(config, tmp_path) as url:
+            tour = tmp_path / "tour.py"
+            tour.write_text("\n".join(python_blocks()[1:]).replace("http://127.0.0.1:8080", url))
+            assert run_python(str(tour), url=url, folder=tmp_path) == TOUR
