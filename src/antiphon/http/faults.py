@@ -10,6 +10,9 @@ from antiphon.protocol.refusals import content_filtered, context_length_exceeded
 if TYPE_CHECKING:
     from antiphon.backends import UpstreamError
 
+NOT_AGAIN = {"x-should-retry": "false"}
+"""Tells the official clients, which ask again after any 5xx, that only the operator can mend this one."""
+
 
 def as_api_error(error: UpstreamError) -> ApiError:
     """The answer to a caller whose model could not be asked."""
@@ -26,8 +29,11 @@ def as_api_error(error: UpstreamError) -> ApiError:
             return server_error(str(error), status=504)
         case "unavailable":
             return server_error(str(error), status=503)
-        case "server_error" | "misconfigured":
+        case "server_error":
             return server_error(str(error), status=502)
+        case "misconfigured":
+            failed = server_error(str(error), status=502)
+            return ApiError(failed.status, failed.error, headers=NOT_AGAIN)
 
 
 def _rate_limited(error: UpstreamError) -> ApiError:
