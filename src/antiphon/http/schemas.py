@@ -41,11 +41,11 @@ class ShortReference(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     id: str
 
 
-class ItemPage(Struct, frozen=True, kw_only=True):
+class ItemPage(Struct, frozen=True, kw_only=True, rename={"items": "data"}):
     """A page of items. Their ids are cursors for ``after``."""
 
     object: Literal["list"]
-    data: list[Item]
+    items: list[Item]
     first_id: str | None
     has_more: bool
     last_id: str | None

@@ -1,0 +1,231 @@
+"""Tests of the OpenAPI document: it is valid, it is whole, and what it shows is accepted."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, cast  # an OpenAPI document is open
+
+import httpx2 as httpx
+import jsonschema_rs
+import pytest
+from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
+
+from antiphon.http.app import routes
+from antiphon.http.models import Models
+from antiphon.http.openapi import OPERATIONS, REQUESTS, document
+from antiphon.http.responses import Responses
+from antiphon.lifecycle import Lifecycle
+from antiphon.store.store import Store
+from tests.serving import scripted, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Document = dict[str, Any]  # an OpenAPI document is open
+
+FOUR_KEYS = {"message", "type", "param", "code"}
+
+
+@pytest.fixture(scope="module")
+def described() -> Document:
+    """The document, read."""
+    read: Document = json.loads(document())
+    return read
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """A server whose model says one thing, calls the function that it is offered, and waits at "busy"."""
+    replies = (
+        {"when": "weather", "steps": [{"call": {"name": "weather", "arguments": {"city": "Paris"}}}]},
+        {"when": "busy", "steps": [{"fail": {"fault": "rate_limit_exceeded", "message": "No.", "retry_after": 1}}]},
+        {"steps": [{"text": ['{"city": "Paris",', ' "country": "France"}']}]},
+    )
+    with serving(scripted(*replies)) as url:
+        yield url
+
+
+def validator(described: Document, name: str) -> jsonschema_rs.Draft202012Validator:
+    """Tells whether a value is what a component says."""
+    schema = {"$ref": f"#/components/schemas/{name}", "components": described["components"]}
+    return jsonschema_rs.Draft202012Validator(schema)
+
+
+def faults(described: Document, name: str, value: object) -> list[str]:
+    """Where a value is not what a component says."""
+    return [f"{error.instance_path}: {error.message}" for error in validator(described, name).iter_errors(value)]
+
+
+def routed() -> dict[str, set[str]]:
+    """The paths and methods that the application answers, in the words of OpenAPI."""
+    nothing = cast("Lifecycle", None)  # the table of routes is made, and no route is called
+    responses = Responses(nothing, cast("Store", None), body_limit=0, done_marker=False)  # as above
+    table = routes(responses, Models({}, since=0))
+    return {re.sub(r":\w+}", "}", path): set(methods) for path, methods in table.items()}
+
+
+def test_the_document_names_every_route_and_no_other(described: Document) -> None:
+    """What is answered is described, and what is described is answered."""
+    beside = {"/health": {"GET"}, "/openapi.json": {"GET"}}
+    paths = {
+        path: {key.upper() for key in each if key in {"get", "post", "delete", "put", "patch"}}
+        for path, each in described["paths"].items()
+    }
+    assert routed() | beside == paths
+
+
+def test_the_document_is_valid(described: Document) -> None:
+    """It is OpenAPI 3.1, and its schemas are JSON Schema."""
+    OPENAPI_31_VALIDATOR.validate(described)
+    for schema in described["components"]["schemas"].values():
+        jsonschema_rs.meta.validate(schema)
+
+
+def test_every_reference_leads_somewhere(described: Document) -> None:
+    """Nothing is referred to that is not there, and every schema but the stream's is used."""
+    wanted = set(re.findall(r'"#/components/(\w+/[^"]+)"', document().decode()))
+    there = {f"{kind}/{name}" for kind, parts in described["components"].items() for name in parts}
+    described_in_words = {"schemas/StreamEvent"}
+    beside = {name for name in there if name.startswith("securitySchemes/")}
+    assert there == wanted | described_in_words | beside
+
+
+def test_every_operation_has_its_own_name(described: Document) -> None:
+    """Programs name their functions by it."""
+    names = [operation.id for methods in OPERATIONS.values() for operation in methods.values()]
+    assert len(names) == len(set(names))
+
+
+def test_patterns_are_read_alike_in_every_language(described: Document) -> None:
+    """No pattern holds what only Python understands."""
+    patterns = re.findall(r'"pattern":"([^"]*)"', document().decode())
+    assert patterns
+    assert [] == [pattern for pattern in patterns if re.search(r"\\[AZz]|\(\?P", pattern)]
+
+
+def test_the_server_gives_the_document(address: str) -> None:
+    """It is read without a key, and is the same each time."""
+    first, second = (httpx.get(f"{address}/openapi.json") for _ in range(2))
+    assert (200, "application/json", document()) == (first.status_code, first.headers["content-type"], first.content)
+    assert first.content == second.content
+
+
+def test_the_document_is_made_when_it_is_asked_for() -> None:
+    """A start does not wait for it, and it is made once."""
+    document.cache_clear()
+    with serving(scripted()) as url:
+        assert 0 == document.cache_info().misses
+        for _ in range(2):
+            httpx.get(f"{url}/openapi.json")
+    assert 1 == document.cache_info().misses
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_examples_fit_their_schema(described: Document, name: str) -> None:
+    """What is shown is what is described."""
+    assert [] == faults(described, "CreateResponse", REQUESTS[name])
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_examples_are_accepted(described: Document, address: str, name: str) -> None:
+    """Each example can be sent as it stands, and its answer is what is described."""
+    answer = httpx.post(f"{address}/v1/responses", json=REQUESTS[name])
+    assert 200 == answer.status_code, answer.text
+    if REQUESTS[name].get("stream"):
+        events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+        assert "response.completed" == events[-1]["type"]
+        assert [] == [fault for event in events for fault in faults(described, "StreamEvent", event)]
+    else:
+        assert [] == faults(described, "Response", answer.json())
+
+
+SHORTHAND: dict[str, Any] = {  # bodies are told as plain JSON here
+    "a text": "hi",
+    "nothing but instructions": None,
+    "a message with a text": [{"role": "user", "content": "hi"}],
+    "a message with parts": [{"role": "user", "content": [{"type": "input_text", "text": "hi"}]}],
+    "a typed message with a text": [{"type": "message", "role": "developer", "content": "hi"}],
+    "a full message": [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}],
+    "a message with a key of the caller's": [{"role": "user", "content": "hi", "mine": 1}],
+}
+
+
+@pytest.mark.parametrize("way", SHORTHAND)
+def test_every_way_to_write_an_input_is_described(described: Document, address: str, way: str) -> None:
+    """The shorthand that the server takes is what the document says, nulls of the top level included."""
+    nulls = dict.fromkeys(set(described["components"]["schemas"]["CreateResponse"]["properties"]))
+    body = {**nulls, "model": "m", "instructions": "Be brief.", "input": SHORTHAND[way]}
+    assert [] == faults(described, "CreateResponse", body)
+    answer = httpx.post(f"{address}/v1/responses", json=body)
+    assert 200 == answer.status_code, answer.text
+
+
+def test_a_reference_may_be_an_id_alone(described: Document, address: str) -> None:
+    """An item that is kept is named by its id, with or without a type."""
+    kept = httpx.post(f"{address}/v1/responses", json=REQUESTS["text"]).json()["output"][0]["id"]
+    body = {"model": "m", "input": [{"id": kept}, {"role": "user", "content": "more"}]}
+    assert [] == faults(described, "CreateResponse", body)
+    assert 200 == httpx.post(f"{address}/v1/responses", json=body).status_code
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"input": 1},
+        {"input": [1]},
+        {"input": [{"content": "hi"}]},
+        {"input": [{"role": "nobody", "content": "hi"}]},
+        {"input": [{"type": "nothing"}]},
+        {"temperature": 3},
+        {"model": 4},
+        {"tools": [{"type": "function"}]},
+        {"metadata": {"a": 1}},
+    ],
+    ids=str,
+)
+def test_what_the_document_forbids_is_refused(described: Document, address: str, body: Document) -> None:
+    """A body that does not fit its schema is a 400, and its answer is what is described."""
+    sent = {"model": "m", "input": "hi", **body}
+    assert faults(described, "CreateResponse", sent)
+    answer = httpx.post(f"{address}/v1/responses", json=sent)
+    assert (400, FOUR_KEYS) == (answer.status_code, set(answer.json()["error"]))
+    assert [] == faults(described, "ErrorBody", answer.json())
+
+
+def test_what_is_read_back_is_what_the_document_says(described: Document, address: str) -> None:
+    """Every answer of the other routes fits its schema."""
+    id = httpx.post(f"{address}/v1/responses", json=REQUESTS["function"]).json()["id"]
+    kept = f"{address}/v1/responses/{id}"
+    answers = {
+        "Response": httpx.get(kept),
+        "ItemPage": httpx.get(f"{kept}/input_items"),
+        "Deleted": httpx.delete(kept),
+        "ModelList": httpx.get(f"{address}/v1/models"),
+        "Model": httpx.get(f"{address}/v1/models/m"),
+        "Health": httpx.get(f"{address}/health"),
+    }
+    assert [200] * len(answers) == [answer.status_code for answer in answers.values()]
+    found = {name: faults(described, name, answer.json()) for name, answer in answers.items()}
+    assert {name: [] for name in answers} == found
+
+
+def test_headers_of_answers_are_described(described: Document, address: str) -> None:
+    """An answer carries the headers that the document promises for its status."""
+    sent = {"model": "m", "input": "busy", "unheard_of": 1, "tools": [{"type": "web_search"}]}
+    busy = httpx.post(f"{address}/v1/responses", json=sent)
+    done = httpx.post(f"{address}/v1/responses", json={**sent, "input": "hi"})
+    answers = described["paths"]["/responses"]["post"]["responses"]
+    promised = described["components"]["responses"]["TooManyRequests"]["headers"]
+    assert {"$ref": "#/components/responses/TooManyRequests"} == answers["429"]
+    assert set() == set(promised) - set(busy.headers)
+    assert set() == set(answers["200"]["headers"]) - set(done.headers)
+
+
+def test_queries_are_described_by_the_structs_that_read_them(described: Document) -> None:
+    """Each parameter has its bounds and words for people."""
+    listed = {each["name"]: each for each in described["paths"]["/responses/{id}/input_items"]["get"]["parameters"]}
+    assert {"limit", "order", "after", "include"} == set(listed)
+    assert {"type": "integer", "minimum": 1, "maximum": 100, "default": 20} == listed["limit"]["schema"]
+    assert {"type": "string"} == listed["after"]["schema"]
+    assert all(each["description"] for each in listed.values())
