@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from antiphon import engine
 from antiphon.backends import Backend
-from antiphon.core.echo import opened
+from antiphon.core.echo import opened, without_secret_keys, without_secrets
 from antiphon.core.offer import Offer, offer
 from antiphon.core.transcript import Said, added, transcript
 from antiphon.core.turn import Turn
@@ -240,10 +240,9 @@ def _items(rows: list[ItemRow]) -> list[Item]:
 
 
 def _row(said: Said, extras: list[dict[str, Json]]) -> ItemRow:
-    """An item as it is kept: as it was read, with the keys that only the caller understands."""
-    extra = extras[said.position]
-    kept = _encode({**extra, **to_builtins(said.item)}) if extra else _encode(said.item)
-    return ItemRow(id=said.item.id, json=kept)
+    """An item as it is kept: as it was read, without secrets, with the keys that only the caller understands."""
+    item, extra = without_secrets(said.item), without_secret_keys(extras[said.position])
+    return ItemRow(id=item.id, json=_encode({**extra, **to_builtins(item)}) if extra else _encode(item))
 
 
 def _turn(request: CreateResponse, offered: Offer, *, model: str, items: list[Item], outputs: dict[str, str]) -> Turn:

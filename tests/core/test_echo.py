@@ -10,7 +10,8 @@ from openai.types.responses import Response as TheirResponse
 from openai.types.responses import Tool as TheirTool
 from pydantic import TypeAdapter
 
-from antiphon.core.echo import REDACTED, opened
+from antiphon.core.echo import REDACTED, opened, without_secret_keys, without_secrets
+from antiphon.protocol.items import Item
 from antiphon.protocol.request import CreateResponse
 
 Json = dict[str, Any]  # what a client may send and what it gets
@@ -338,3 +339,20 @@ def test_a_secret_is_never_said_back(tool: Json) -> None:
     said = str(echo_tool(tool))
     assert SECRET not in said
     assert str(tool).count(SECRET) == said.count(REDACTED)
+
+
+@pytest.mark.parametrize("type_", ["additional_tools", "tool_search_output"])
+def test_an_item_is_kept_without_the_secrets_of_its_tools(type_: str) -> None:
+    """Tools that join on the way are stored as they would be echoed; all other items as they are."""
+    tool = {"type": "mcp", "server_label": "l", "server_url": "https://a.example", "headers": {"X": SECRET}}
+    item: Item = msgspec.convert({"type": type_, "tools": [tool]}, Item)
+    kept = msgspec.to_builtins(without_secrets(item))
+    assert [echo_tool(tool)] == kept["tools"]
+    message: Item = msgspec.convert({"type": "message", "role": "user", "content": []}, Item)
+    assert message is without_secrets(message)
+
+
+def test_what_a_caller_adds_is_kept_without_the_keys_of_secrets() -> None:
+    """An item that has no tools does not bring any under that name."""
+    extras: Json = {"parsed": {"a": 1}, "tools": [SECRET], "headers": {"X": SECRET}, "authorization": SECRET}
+    assert {"parsed": {"a": 1}} == without_secret_keys(extras)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
+from antiphon.protocol.calls import ToolSearchOutput
 from antiphon.protocol.content import InputText
+from antiphon.protocol.items import AdditionalTools, Item
 from antiphon.protocol.response import CacheOptions, ConversationRef, Response
 from antiphon.protocol.settings import FormatJsonSchema, FormatText, Reasoning, TextConfig
 from antiphon.protocol.strictness import Schema, strict_compatible
@@ -39,11 +41,16 @@ from antiphon.protocol.tools import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from antiphon.protocol.parts import Json
     from antiphon.protocol.prompt import PromptConfig
     from antiphon.protocol.request import CacheRequest, CreateResponse
     from antiphon.protocol.settings import TextFormat
 
 REDACTED = "<redacted>"
+
+_SECRET_KEYS = frozenset(("authorization", "headers", "tools"))
 
 _DEFAULT_LOCATION = UserLocation(country="US")
 _NO_PARAMETERS: Schema = {"type": "object", "properties": {}}
@@ -96,6 +103,20 @@ def echoed(tool: Tool) -> Tool:
             return replace(tool, execution=tool.execution or "server")
         case _:
             return _hosted(tool)
+
+
+def without_secrets(item: Item) -> Item:
+    """Say an item as it may be stored: the tools that it brings as they are echoed. Only a run sees their secrets."""
+    match item:
+        case AdditionalTools() | ToolSearchOutput():
+            return replace(item, tools=[echoed(tool) for tool in item.tools])
+        case _:
+            return item
+
+
+def without_secret_keys(extras: Mapping[str, Json]) -> dict[str, Json]:
+    """What a caller added to an item, as it may be stored: without the keys under which tools bring their secrets."""
+    return {key: value for key, value in extras.items() if key not in _SECRET_KEYS}
 
 
 def _with_sampling(response: Response, request: CreateResponse) -> Response:
