@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, aclosing, suppress
+from contextlib import AsyncExitStack, aclosing, contextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import anyio
 from msgspec.structs import replace
@@ -12,12 +13,12 @@ from msgspec.structs import replace
 from antiphon.backends import UpstreamError
 from antiphon.backends.chat_completions.asking import to_wire
 from antiphon.backends.chat_completions.config import Config
-from antiphon.backends.chat_completions.faults import fault_of_answer, rejects_field
+from antiphon.backends.chat_completions.faults import fault_of_answer, hidden, rejects_field
 from antiphon.backends.chat_completions.hearing import Decoder
 from antiphon.backends.upstream import Upstream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Generator, Sequence
 
     from antiphon.backends.upstream import Reply
     from antiphon.core.deltas import Delta
@@ -31,6 +32,8 @@ ERROR_LIMIT = 1024 * 1024
 DRAIN_SECONDS = 0.5
 """How long to wait for the end of a body after all was said, so that its connection can be used again."""
 
+SECRET_CHARACTERS = 8
+
 REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
 
 
@@ -39,6 +42,7 @@ class ChatCompletions:
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self._secrets = _secrets(config)
         self._path = "/chat/completions" + (f"?api-version={config.api_version}" if config.api_version else "")
         self._upstream = Upstream(
             config.base_url,
@@ -55,6 +59,7 @@ class ChatCompletions:
         """
         decoder = Decoder()
         async with AsyncExitStack() as stack:
+            stack.enter_context(_hiding(self._secrets))
             reply = await self._ask(turn, stack)
             chunks = await stack.enter_async_context(aclosing(reply.chunks()))
             while not decoder.finished:
@@ -94,6 +99,20 @@ def _headers(config: Config) -> dict[str, str]:
     if config.api_version is None:
         return {"authorization": f"Bearer {config.api_key}", **config.headers}
     return {"api-key": config.api_key, **config.headers}
+
+
+def _secrets(config: Config) -> list[str]:
+    """What the upstream is told in confidence. A shorter word, such as ``EMPTY``, is a placeholder and no secret."""
+    words = (config.api_key, urlsplit(config.base_url).password, *config.headers.values())
+    return [word for word in words if word and len(word) >= SECRET_CHARACTERS]
+
+
+@contextmanager
+def _hiding(secrets: Sequence[str]) -> Generator[None, None, None]:
+    try:
+        yield
+    except UpstreamError as error:
+        raise hidden(error, secrets) from error
 
 
 def _other_field(config: Config) -> str:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from antiphon.backends import UpstreamError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from antiphon.backends import UpstreamFault
 
@@ -163,6 +163,25 @@ def rejects_field(body: bytes, field: str) -> bool:
         return False
     words = f"{complaint.kind} {complaint.message}"
     return bool(REJECTED_FIELD.search(words)) and (complaint.param == field or field in words)
+
+
+def hidden(error: UpstreamError, secrets: Sequence[str]) -> UpstreamError:
+    """Say the same without these words: upstreams repeat, in all innocence, the keys that they were sent."""
+    if not any(secret in f"{error} {error.detail}" for secret in secrets):
+        return error
+    return UpstreamError(
+        error.fault,
+        _without(secrets, str(error)),
+        param=error.param,
+        retry_after=error.retry_after,
+        detail=None if error.detail is None else _without(secrets, error.detail),
+    )
+
+
+def _without(secrets: Sequence[str], text: str) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "[hidden]")
+    return text
 
 
 def _bodies(body: bytes) -> list[Body]:

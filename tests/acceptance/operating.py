@@ -1,0 +1,92 @@
+"""The command ``antiphon serve`` as an operator runs it: one folder with its state, its log, and a process to kill."""
+
+from __future__ import annotations
+
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import Any  # what a log line holds is open
+
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
+ADDRESS = re.compile(rb"http://[^/\s]+")
+
+
+class Operated:
+    """A running server: its address, and the end that its operator or a crash makes of it."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._written: list[bytes] = []
+        self._first: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        found = ADDRESS.search(self._first.get(timeout=START_SECONDS))
+        self.address = found[0].decode() if found else ""
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    def kill(self) -> None:
+        """End the process as a crash does: nothing of it runs any more."""
+        self._process.kill()
+        self._ended()
+
+    def stop(self) -> int:
+        """Ask the process to end, as an operator does; gives its status."""
+        self._process.send_signal(signal.SIGTERM)
+        return self._ended()
+
+    @property
+    def written(self) -> bytes:
+        """All that the process has written to stderr."""
+        return b"".join(self._written)
+
+    def log(self, action: str) -> list[dict[str, Any]]:
+        """The lines of the log with this action, so far."""
+        lines = [msgspec.json.decode(line) for line in self._written if line.startswith(b"{")]
+        return [line for line in lines if line.get("action") == action]
+
+    def _ended(self) -> int:
+        status = self._process.wait(STOP_SECONDS)
+        self._reader.join(STOP_SECONDS)
+        return status
+
+    def _read(self) -> None:
+        for line in self._process.stderr or ():
+            self._written.append(line)
+            self._first.put(line)
+        self._first.put(b"")
+
+
+def configured(folder: Path, text: str) -> Path:
+    """Write a configuration whose state lies in ``folder``, and give its path."""
+    path = folder / "antiphon.toml"
+    path.write_text(f'store = {{ url = "sqlite://{folder}/antiphon.db" }}\n{text}')
+    return path
+
+
+@contextmanager
+def operating(config: Path) -> Iterator[Operated]:
+    """Run the server on a free port; it is dead after the block, however that ends."""
+    command = [sys.executable, "-m", "antiphon", "serve", "--config", str(config), "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        try:
+            server = Operated(process)
+            assert server.address, server.written.decode()
+            yield server
+        finally:
+            process.kill()
