@@ -17,14 +17,14 @@ ARGS ?=
 # A lock holds every package of its set with its hashes, so there is nothing left to resolve.
 install = $(PIP) install --no-deps --require-hashes --requirement $(1)
 
-.PHONY: help serve test check quick bench docs lock clean \
+.PHONY: help serve test check quick bench docs reference lock clean \
 	format-check lint types contracts coverage clients FORCE
 
 help: ## Say what there is.
 	@echo 'Antiphon: a self-hosted server for the Responses API. Needs Python 3.11 or newer, make and a C compiler.'
 	@echo
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
-		printf '  make %-8s %s\n' "$$name" "$$text"; done
+		printf '  make %-9s %s\n' "$$name" "$$text"; done
 	@echo
 	@echo 'Start here:  make serve                      then point an OpenAI client at http://127.0.0.1:8080/v1'
 	@echo '             make serve ARGS="--port 9000"   arguments go to "antiphon serve"'
@@ -47,6 +47,9 @@ bench: $(DONE)/package $(DONE)/test ## Measure: what an event, a request and a s
 
 docs: $(DONE)/package $(DONE)/docs ## Build the documentation into site/; a warning is an error.
 	$(BIN)/zensical build --strict --clean
+
+reference: $(DONE)/package $(DONE)/test ## Write the reference pages in docs/ from the code, after a change of what they tell.
+	$(BIN)/python -m scripts.reference
 
 lock: $(DONE)/lock $(DONE)/test ## Refresh the locks in requirements/ (the only target that looks for newer versions).
 	scripts/lock $(BIN)/uv

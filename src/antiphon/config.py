@@ -11,10 +11,10 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import Struct, inspect
+from msgspec import Meta, Struct, inspect
 from platformdirs import user_data_path
 
 from antiphon import outbound
@@ -24,6 +24,7 @@ from antiphon.protocol.parts import Json
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 MIB = 1_048_576
+Positive = Annotated[int, Meta(ge=1)]
 
 T = TypeVar("T", bound=Struct)
 
@@ -36,11 +37,11 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     """``[server]``: where it listens, and what it insists on."""
 
     host: str = "127.0.0.1"
-    port: int = 8080
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     strict_params: bool = False
     done_marker: bool = False
     default_deployment: str | None = None
-    max_body_mib: int = 128
+    max_body_mib: Annotated[int, Meta(ge=1, le=1024)] = 128
 
 
 class Storage(Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,7 +49,7 @@ class Storage(Struct, frozen=True, forbid_unknown_fields=True):
 
     url: str | None = None
     blobs: str | None = None
-    retention_days: int = 30
+    retention_days: Positive = 30
 
 
 class Encryption(Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,9 +61,9 @@ class Encryption(Struct, frozen=True, forbid_unknown_fields=True):
 class Background(Struct, frozen=True, forbid_unknown_fields=True):
     """``[background]``: how many runs a process works on, and when another takes them over."""
 
-    workers: int = 16
-    lease_seconds: int = 20
-    max_attempts: int = 3
+    workers: Positive = 16
+    lease_seconds: Positive = 20
+    max_attempts: Positive = 3
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):

@@ -63,8 +63,6 @@ async def run(task: Task, *, new_id: Callable[[str], str], now: Callable[[], int
         await running.converse()
         await running.complete(now())
     except UpstreamError as error:
-        if running.unheard:
-            raise
         log.warning(
             "upstream failed",
             extra={
@@ -74,6 +72,8 @@ async def run(task: Task, *, new_id: Callable[[str], str], now: Callable[[], int
                 "detail": error.detail,
             },
         )
+        if running.unheard:
+            raise
         await running.fail(_response_error(error))
     except asyncio.CancelledError:
         await running.cancel()
