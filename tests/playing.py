@@ -47,6 +47,7 @@ class Model:
         self._scripted = Scripted(msgspec.convert({"replies": replies}, Config))
         self.turns: list[Turn] = []
         self.stopped = False
+        self.closed = False
 
     async def stream(self, turn: Turn) -> AsyncGenerator[list[Delta], None]:
         """Speak."""
@@ -59,6 +60,7 @@ class Model:
             self.stopped = False
         finally:
             await said.aclose()
+            self.closed = True
 
     async def aclose(self) -> None:
         """There is nothing to let go of."""
@@ -87,6 +89,19 @@ class Dictionary:
         await anyio.lowlevel.checkpoint()
 
 
+class Slow:
+    """Takes long at first, and less and less."""
+
+    def __init__(self) -> None:
+        self._left = 8
+
+    async def wait(self) -> None:
+        """Wait."""
+        for _ in range(self._left):
+            await anyio.lowlevel.checkpoint()
+        self._left = max(self._left - 1, 1)
+
+
 class Run:
     """One run: who takes part, and what was emitted and kept, in order."""
 
@@ -99,7 +114,7 @@ class Run:
         self.kept: list[Response] = []
         self.outputs: dict[str, str] = {}
         self.order: list[str] = []
-        self.heard = anyio.Event()
+        self._slow = Slow()
 
     async def perform(self) -> Response:
         """Run it."""
@@ -113,12 +128,11 @@ class Run:
         )
 
     async def emit(self, events: list[StreamEvent]) -> None:
-        """Listen."""
-        await anyio.lowlevel.checkpoint()
+        """Listen, the slower the earlier: what is emitted without order comes out of order."""
+        await self._slow.wait()
         self.emitted += events
         self.emissions.append([name(event) for event in events])
         self.order += self.emissions[-1]
-        self.heard.set()
 
     async def keep(self, response: Response, outputs: Mapping[str, str]) -> None:
         """Keep."""

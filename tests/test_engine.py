@@ -280,6 +280,11 @@ class Deaf(Run):
         if self.at in self.names:
             raise ConnectionResetError
 
+    async def keep(self, response: Response, outputs: Mapping[str, str]) -> None:
+        """The model has stopped by then."""
+        assert self.model.closed
+        await super().keep(response, outputs)
+
 
 @pytest.mark.parametrize(
     ("at", "status"), [("response.output_text.delta", "failed"), ("response.completed", "completed")]

@@ -24,6 +24,11 @@ def test_an_id_is_its_prefix_and_fifty_hex_digits(prefix: str) -> None:
     assert re.fullmatch(rf"{prefix}_{PARTITION}006a2861ff[0-9a-f]{{24}}", id)
 
 
+def test_the_time_has_eight_digits_always() -> None:
+    """So that an id has fifty."""
+    assert Ids(PARTITION, lambda: 1).new("msg").startswith(f"msg_{PARTITION}0000000001")
+
+
 def test_a_call_id_is_twenty_four_letters_and_digits() -> None:
     """It has neither time nor partition."""
     assert re.fullmatch(r"call_[A-Za-z0-9]{24}", Ids(PARTITION, fixed).new("call"))

@@ -113,7 +113,7 @@ async def test_images_become_data_wherever_they_stand() -> None:
         picture = InputImage(image_url=gallery.url("a"), detail="low")
         call = FunctionCall(call_id="1", name="f", arguments="{}")
         items: list[Item] = [
-            shown(gallery.url("a"), gallery.url("gif")),
+            shown(gallery.url("a"), gallery.url("gif"), "data:image/png;base64,AA"),
             call,
             FunctionCallOutput(call_id="1", output=[InputText(text="Here:"), picture]),
             CustomToolCallOutput(call_id="2", output=[picture]),
@@ -122,7 +122,7 @@ async def test_images_become_data_wherever_they_stand() -> None:
         png, gif = inlined(PNG, "image/png"), inlined(GIF, "image/gif")
         picture_inside = InputImage(image_url=png, detail="low")
         assert [
-            shown(png, gif),
+            shown(png, gif, "data:image/png;base64,AA"),
             call,
             FunctionCallOutput(call_id="1", output=[InputText(text="Here:"), picture_inside]),
             CustomToolCallOutput(call_id="2", output=[picture_inside]),

@@ -77,6 +77,22 @@ def test_law_3_every_item_is_added_once_in_index_order_and_done_once(dialogue: D
 
 
 @given(dialogues())
+def test_law_3_holds_for_parts_too(dialogue: Dialogue) -> None:
+    """Each is added once, in index order, written under its index, and done once."""
+    play = Play(dialogue).run()
+    for index, item in enumerate(play.machine.response.output):
+        events = [event for event in play.events if place(event) == index and part_index(event) is not None]
+        written = [number for number, _ in groupby(events, key=part_index)]
+        assert list(range(len(told_parts(item)))) == written
+        for number in written:
+            whole = [event for event in events if part_index(event) == number]
+            added = [isinstance(event, PartAdded | SummaryPartAdded) for event in whole]
+            done = [isinstance(event, PartDone | SummaryPartDone) for event in whole]
+            assert [True, *[False] * (len(whole) - 1)] == added
+            assert [*[False] * (len(whole) - 1), True] == done
+
+
+@given(dialogues())
 def test_law_4_deltas_add_up_to_their_done(dialogue: Dialogue) -> None:
     """In the text, in its part, in its item; log-probabilities too."""
     play = Play(dialogue).run()
@@ -235,6 +251,19 @@ def place(event: StreamEvent) -> int | None:
             return event.output_index
         case other:  # the machine makes no others
             raise AssertionError(other)
+
+
+def part_index(event: StreamEvent) -> int | None:
+    """The index of the part that an event is about; None where it is about none."""
+    match event:
+        case PartAdded() | PartDone() | TextDelta() | TextDone() | RefusalDelta() | RefusalDone():
+            return event.content_index
+        case ReasoningTextDelta() | ReasoningTextDone():
+            return event.content_index
+        case SummaryPartAdded() | SummaryPartDone() | SummaryTextDelta() | SummaryTextDone():
+            return event.summary_index
+        case _:
+            return None
 
 
 def delta_text(event: StreamEvent) -> str:

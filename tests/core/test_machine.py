@@ -155,15 +155,17 @@ def test_what_is_said_in_the_middle_of_a_call_waits_for_its_end() -> None:
     assert [function_call('{"a":1}'), message("so!", id="msg_2")] == items
 
 
-def test_a_number_is_not_whole_while_a_digit_may_follow() -> None:
+@pytest.mark.parametrize("number", ["1", "1.5"])
+def test_a_number_is_not_whole_while_a_digit_may_follow(number: str) -> None:
     """Odd arguments, but the model's."""
-    _, items = said(Call("0", "f", "1"), Call("1", "g", "{}"), Call("0", "", "2"))
-    assert ["12", "{}"] == [item.arguments for item in items if isinstance(item, FunctionCall)]
+    _, items = said(Call("0", "f", number), Call("1", "g", "{}"), Call("0", "", "2"))
+    assert [f"{number}2", "{}"] == [item.arguments for item in items if isinstance(item, FunctionCall)]
 
 
 def test_white_space_after_whole_arguments_is_not_said() -> None:
     """The call is closed by then."""
-    _, items = said(Call("0", "f", "{}"), Text("so"), Call("0", "", "\n"))
+    events, items = said(Call("0", "f", "{}"), Text("so"), Call("0", "", "\n"))
+    assert CALL + TEXT == events
     assert [function_call("{}"), message("so", id="msg_2")] == items
 
 

@@ -55,7 +55,7 @@ def fold(events: Iterable[StreamEvent]) -> Response | None:
                 pass
     if response is None or response.status not in ("queued", "in_progress"):
         return response
-    return replace(response, output=[items[index].item() for index in sorted(items)])
+    return replace(response, output=[item.item() for item in items.values()])
 
 
 class PartialPart:

@@ -244,8 +244,7 @@ class Machine:
         status: EndStatus = "completed" if finish.reason == "stop" else "incomplete"
         events: list[StreamEvent] = []
         while self._later:
-            whole = status == "completed" or (self._call is not None and self._call.is_whole())
-            events += self._close_item("completed" if whole else "incomplete")
+            events += self._close_item(status)
             events += self._hear_later()
         if self._next_index == self._first_index:  # a turn in which nothing is said still has its message
             events += self._writing_message()[0]
@@ -319,7 +318,7 @@ class Machine:
             raise IllegalStep("a hosted call still waits for its answer")
 
     def _expect_waiting(self, call: OpenCall) -> None:
-        if self._phase == "ended" or call not in self._unanswered():
+        if call not in self._unanswered():
             raise IllegalStep(f"{call.id} does not wait for an answer")
 
 
