@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any  # steps of a script are open
 
@@ -267,6 +268,29 @@ async def test_a_response_that_is_being_kept_is_not_cancelled_any_more() -> None
     async with anyio.create_task_group() as group:
         group.start_soon(run.perform)
     assert ["completed"] == [response.status for response in run.kept]
+
+
+@pytest.mark.parametrize(
+    ("steps", "status"),
+    [([{"text": "Hello there."}], "completed"), ([{"text": "Once upo"}, {"fail": {}}], "failed")],
+)
+async def test_a_cancellation_waits_until_a_response_is_kept_and_told(steps: list[Any], status: str) -> None:
+    """Then it goes on."""
+
+    class Late(Run):
+        async def keep(self, response: Response, outputs: Mapping[str, str]) -> None:
+            here.cancel()
+            await super().keep(response, outputs)
+
+    current = asyncio.current_task()
+    assert current is not None
+    here = current
+    run = Late({"steps": steps})
+    with pytest.raises(asyncio.CancelledError):
+        await run.perform()
+    here.uncancel()
+    assert [status] == [response.status for response in run.kept]
+    assert [f"response.{status}"] == run.terminal
 
 
 class Deaf(Run):
