@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 DRAIN_SECONDS = 10
 BACKLOG = 2048
+HEAD_BYTES = 65_536
 
 
 class CannotListen(Exception):
@@ -55,7 +57,7 @@ async def listen(app: App, listener: socket.socket, *, ready: Callable[[], None]
         app,
         access_log=False,
         date_header=True,
-        http="httptools",
+        http=Bounded,
         interface="asgi3",
         lifespan="off",
         log_config=None,
@@ -66,6 +68,34 @@ async def listen(app: App, listener: socket.socket, *, ready: Callable[[], None]
         ws="none",
     )
     await Announced(config, ready).serve(sockets=[listener])
+
+
+class Bounded(HttpToolsProtocol):
+    """A connection that takes a bounded head, trailer or chunk line: uvicorn's would hold whatever a stranger sends."""
+
+    _undelivered = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived, and give up what goes on and on (asyncio)."""
+        self._undelivered += len(data)
+        super().data_received(data)
+        if self._undelivered > HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too long.")
+
+    def on_headers_complete(self) -> None:
+        """The head is whole (httptools)."""
+        self._undelivered = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body is there (httptools)."""
+        self._undelivered = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole (httptools)."""
+        self._undelivered = 0
+        super().on_message_complete()
 
 
 class Announced(uvicorn.Server):
