@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any  # a script is open
 
 import anyio
 import msgspec
+import pytest
 
 from antiphon.backends.scripted import Config, Scripted
 from antiphon.core.calls import OpenCall, Silent
@@ -89,19 +90,6 @@ class Dictionary:
         await anyio.lowlevel.checkpoint()
 
 
-class Slow:
-    """Takes long at first, and less and less."""
-
-    def __init__(self) -> None:
-        self._left = 8
-
-    async def wait(self) -> None:
-        """Wait."""
-        for _ in range(self._left):
-            await anyio.lowlevel.checkpoint()
-        self._left = max(self._left - 1, 1)
-
-
 class Run:
     """One run: who takes part, and what was emitted and kept, in order."""
 
@@ -114,7 +102,7 @@ class Run:
         self.kept: list[Response] = []
         self.outputs: dict[str, str] = {}
         self.order: list[str] = []
-        self._slow = Slow()
+        self._listening = False
 
     async def perform(self) -> Response:
         """Run it."""
@@ -128,8 +116,14 @@ class Run:
         )
 
     async def emit(self, events: list[StreamEvent]) -> None:
-        """Listen, the slower the earlier: what is emitted without order comes out of order."""
-        await self._slow.wait()
+        """Listen, to one at a time."""
+        if self._listening:
+            pytest.fail("emit was called by two tasks at once")
+        self._listening = True
+        try:
+            await anyio.lowlevel.checkpoint()
+        finally:
+            self._listening = False
         self.emitted += events
         self.emissions.append([name(event) for event in events])
         self.order += self.emissions[-1]
