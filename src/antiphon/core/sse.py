@@ -6,6 +6,8 @@ are together a multiple of 16 characters long. Refusals and the output of shells
 
 from __future__ import annotations
 
+from typing import get_args
+
 import msgspec
 
 from antiphon.protocol.events import (
@@ -25,6 +27,11 @@ FILLER_LENGTH = 1024
 _STRIDE = 37  # coprime to the filler's usable length, so that neighbours differ
 
 _encode = msgspec.json.Encoder().encode
+_HEADS: dict[type[StreamEvent], bytes] = {
+    kind: b"event: %b\ndata: " % str(kind.__struct_config__.tag).encode()
+    for kind in get_args(StreamEvent)
+    if kind.__struct_config__.tag is not None
+}
 
 
 def frames(events: list[StreamEvent], filler: str | None = None) -> bytes:
@@ -33,14 +40,13 @@ def frames(events: list[StreamEvent], filler: str | None = None) -> bytes:
 
 
 def _frame(event: StreamEvent, filler: str | None) -> bytes:
-    body = _encode(event)
+    head = _HEADS.get(type(event)) or b"event: %b\ndata: " % name(event).encode()
     match event:
-        case TextDelta() | ItemDelta() | ReasoningTextDelta() | SummaryTextDelta() | CommandDelta():
-            if filler is not None:
-                body = _obfuscated(body, len(event.delta), event.sequence_number, filler)
+        case TextDelta() | ItemDelta() | ReasoningTextDelta() | SummaryTextDelta() | CommandDelta() if filler:
+            padding = _padding(len(event.delta), event.sequence_number, filler)
+            return b'%b%b,"obfuscation":"%b"}\n\n' % (head, _encode(event)[:-1], padding)
         case _:
-            pass
-    return b"event: " + name(event).encode() + b"\ndata: " + body + b"\n\n"
+            return b"%b%b\n\n" % (head, _encode(event))
 
 
 def name(event: StreamEvent) -> str:
@@ -52,7 +58,6 @@ def name(event: StreamEvent) -> str:
             return str(event.__struct_config__.tag)
 
 
-def _obfuscated(body: bytes, length: int, sequence_number: int, filler: str) -> bytes:
+def _padding(length: int, sequence_number: int, filler: str) -> bytes:
     start = sequence_number * _STRIDE % (len(filler) - 16)
-    padding = filler[start : start + (-length) % 16]
-    return body[:-1] + b',"obfuscation":"' + padding.encode() + b'"}'
+    return filler[start : start + (-length) % 16].encode()

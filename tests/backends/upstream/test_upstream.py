@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import socket
 import ssl
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +62,7 @@ async def connected(url: str, **settings: float) -> AsyncGenerator[Upstream, Non
 
 async def ask(client: Upstream) -> tuple[int, bytes]:
     """One whole exchange."""
-    async with client.post("/x", b"{}") as reply:
+    with await client.post("/x", b"{}") as reply:
         return reply.status, await reply.read(1 << 24)
 
 
@@ -79,9 +79,9 @@ async def test_a_body_is_read_as_it_arrives() -> None:
         await peer.gone()
 
     async with raw_server(script) as server, connected(server.url) as client:
-        async with client.post("/x", b"{}") as reply, aclosing(reply.chunks()) as chunks:
+        with await client.post("/x", b"{}") as reply:
             read = []
-            async for chunk in chunks:
+            while chunk := await reply.take():
                 read.append(chunk)
                 server.go_on()
         assert read == [b"one", b"two", b"three"]
@@ -123,11 +123,11 @@ async def test_a_reset_within_the_body_is_an_error(start: bytes) -> None:
         peer.reset()
 
     async with raw_server(script) as server, connected(server.url) as client:
-        async with client.post("/x", b"{}") as reply, aclosing(reply.chunks()) as chunks:
-            assert await anext(chunks) == b"one"
+        with await client.post("/x", b"{}") as reply:
+            assert await reply.take() == b"one"
             server.go_on()
             with pytest.raises(UpstreamError) as broken:
-                await anext(chunks)
+                await reply.take()
         assert broken.value.fault == "server_error"
 
 
@@ -165,7 +165,7 @@ async def test_the_last_used_connection_is_used_first() -> None:
             await peer.send(OK)
 
     async with raw_server(script) as server, connected(server.url) as client:
-        async with client.post("/x", b"1") as first, client.post("/x", b"2") as second:
+        with await client.post("/x", b"1") as first, await client.post("/x", b"2") as second:
             await second.read(10)
             await first.read(10)
         await ask(client)
@@ -215,8 +215,8 @@ async def test_leaving_early_closes_the_connection() -> None:
         await peer.gone()
 
     async with raw_server(endless, answering(OK)) as server, connected(server.url) as client:
-        async with client.post("/x", b"{}") as reply, aclosing(reply.chunks()) as chunks:
-            assert await anext(chunks) == b"one"
+        with await client.post("/x", b"{}") as reply:
+            assert await reply.take() == b"one"
         await server.left.wait()
         assert await ask(client) == (200, b"ok")
 
@@ -387,9 +387,9 @@ async def test_a_long_body_arrives_whole_at_a_slow_reader() -> None:
         await peer.gone()
 
     async with raw_server(script) as server, connected(server.url) as client:
-        async with client.post("/x", b"{}") as reply, aclosing(reply.chunks()) as chunks:
+        with await client.post("/x", b"{}") as reply:
             body = b""
-            async for chunk in chunks:
+            while chunk := await reply.take():
                 body += chunk
                 await anyio.lowlevel.checkpoint()
         assert body == block * (size // len(block))
@@ -399,9 +399,8 @@ async def test_a_long_body_arrives_whole_at_a_slow_reader() -> None:
 async def test_a_body_over_the_limit_is_an_error() -> None:
     """``read`` keeps no more than it was allowed to."""
     async with raw_server(answering(OK)) as server, connected(server.url) as client:
-        async with client.post("/x", b"{}") as reply:
-            with pytest.raises(UpstreamError) as long:
-                await reply.read(1)
+        with await client.post("/x", b"{}") as reply, pytest.raises(UpstreamError) as long:
+            await reply.read(1)
         assert long.value.fault == "server_error"
 
 
@@ -414,11 +413,11 @@ async def test_closing_breaks_off_what_runs_and_connects_no_more() -> None:
         await peer.gone()
 
     async with raw_server(endless) as server, connected(server.url, attempts=3) as client:
-        async with client.post("/x", b"{}") as reply, aclosing(reply.chunks()) as chunks:
-            assert await anext(chunks) == b"until close"
+        with await client.post("/x", b"{}") as reply:
+            assert await reply.take() == b"until close"
             await client.aclose()
             with pytest.raises(UpstreamError) as closed:
-                await anext(chunks)
+                await reply.take()
         assert closed.value.fault == "server_error"
         await server.left.wait()
         with pytest.raises(UpstreamError) as refused:
@@ -431,7 +430,7 @@ async def test_a_request_says_what_it_should() -> None:
     async with raw_server(answering(OK)) as server:
         url = f"http://us%40er:p%3Aw@127.0.0.1:{server.port}/openai/v1/?api-version=2026-01-01"
         client = Upstream(url, headers={"X-Team": "a", "X-Kept": "b"})
-        async with client.post("/images/edits?n=1", b"{..}", headers={"x-team": "c", "Content-Type": "a/b"}):
+        with await client.post("/images/edits?n=1", b"{..}", headers={"x-team": "c", "Content-Type": "a/b"}):
             head, _, body = server.requests[0].partition(b"\r\n\r\n")
         await client.aclose()
         line, *fields = head.decode().split("\r\n")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, aclosing, contextmanager, suppress
+import asyncio
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import anyio
 from msgspec.structs import replace
 
 from antiphon.backends import UpstreamError
@@ -58,39 +58,42 @@ class ChatCompletions:
         before the model has spoken.
         """
         decoder = Decoder()
-        async with AsyncExitStack() as stack:
-            stack.enter_context(_hiding(self._secrets))
-            reply = await self._ask(turn, stack)
-            chunks = await stack.enter_async_context(aclosing(reply.chunks()))
+        with _hiding(self._secrets), await self._ask(turn) as reply:
             while not decoder.finished:
-                chunk = await _next(chunks, decoder)
+                try:
+                    chunk = await reply.take()
+                except UpstreamError as error:
+                    chunk = _early_end(error, decoder)
                 if deltas := decoder.feed(chunk) if chunk else decoder.end():
-                    yield deltas  # noqa: ASYNC119 - the engine reads under `aclosing`, so the stack unwinds in its task
-            await _drain(chunks)
+                    yield deltas  # noqa: ASYNC119 - the engine reads under `aclosing`, so the reply is left in its task
+            if not reply.is_over:
+                await _drain(reply)
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._upstream.aclose()
 
-    async def _ask(self, turn: Turn, stack: AsyncExitStack) -> Reply:
+    async def _ask(self, turn: Turn) -> Reply:
         """Post the turn; if only the name of the limit is wrong, post it with the other name, and keep that."""
         config = self._config
-        reply = await self._post(turn, config, stack)
+        reply = await self._post(turn, config)
         if reply.status == HTTPStatus.OK:
             return reply
-        body = await reply.read(ERROR_LIMIT)
+        with reply:
+            body = await reply.read(ERROR_LIMIT)
         limited = turn.max_output_tokens is not None and reply.status in REFUSALS
         if limited and rejects_field(body, config.max_tokens_field):
             other = replace(config, max_tokens_field=_other_field(config))
-            reply = await self._post(turn, other, stack)
+            reply = await self._post(turn, other)
             if reply.status == HTTPStatus.OK:
                 self._config = other
                 return reply
-            body = await reply.read(ERROR_LIMIT)
+            with reply:
+                body = await reply.read(ERROR_LIMIT)
         raise fault_of_answer(reply.status, reply.headers, body)
 
-    async def _post(self, turn: Turn, config: Config, stack: AsyncExitStack) -> Reply:
-        return await stack.enter_async_context(self._upstream.post(self._path, to_wire(turn, config)))
+    async def _post(self, turn: Turn, config: Config) -> Reply:
+        return await self._upstream.post(self._path, to_wire(turn, config))
 
 
 def _headers(config: Config) -> dict[str, str]:
@@ -119,17 +122,15 @@ def _other_field(config: Config) -> str:
     return "max_tokens" if config.max_tokens_field == "max_completion_tokens" else "max_completion_tokens"
 
 
-async def _next(chunks: AsyncGenerator[bytes, None], decoder: Decoder) -> bytes:
-    """Wait for bytes; there are none where the body ends, or breaks off or falls silent after the model has spoken."""
-    try:
-        return await anext(chunks, b"")
-    except UpstreamError:
-        if not decoder.spoken:
-            raise
-        return b""
+def _early_end(error: UpstreamError, decoder: Decoder) -> bytes:
+    """No more bytes, where the body broke off or fell silent after the model has spoken; before, it is an error."""
+    if not decoder.spoken:
+        raise error
+    return b""
 
 
-async def _drain(chunks: AsyncGenerator[bytes, None]) -> None:
-    with anyio.move_on_after(DRAIN_SECONDS), suppress(UpstreamError):
-        async for _ in chunks:
-            pass
+async def _drain(reply: Reply) -> None:
+    with suppress(TimeoutError, UpstreamError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while await reply.take():
+                pass

@@ -34,6 +34,8 @@ class Frames:
 
         Raises `UpstreamError` for a line that is no field, and for an event over the limit.
         """
+        if self._begun and not self._rest and not self._fields and _is_plain(chunk):
+            return [chunk[5:-2]]
         if not self._begun:
             chunk = self._begin(chunk)
         if not self._begun or self._is_json or b"\n" not in chunk:
@@ -94,3 +96,8 @@ class Frames:
             self._fields.append(value)
         elif name and name not in NAMELESS_FIELDS:
             raise UpstreamError("server_error", "The model's server sent something that is no event.")
+
+
+def _is_plain(chunk: bytes) -> bool:
+    """Whether a chunk is, as most are, one whole event of one ``data`` line: its only line feeds are its last bytes."""
+    return chunk.find(b"\n") == len(chunk) - 2 and chunk.startswith(b"data:") and chunk.endswith((b"}\n\n", b"]\n\n"))

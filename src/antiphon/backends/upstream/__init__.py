@@ -17,16 +17,15 @@ import base64
 import logging
 import random
 import ssl
-from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 from urllib.parse import quote, unquote, urlsplit
 
 from antiphon.backends import UpstreamError
-from antiphon.backends.upstream.wire import UnansweredError, Wire
+from antiphon.backends.upstream.wire import Inbox, UnansweredError, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from urllib.parse import SplitResult
 
 log = logging.getLogger(__name__)
@@ -45,32 +44,45 @@ async def back_off(attempt: int, retry_after: float | None) -> None:
 
 
 class Reply:
-    """A response whose head has arrived. ``headers`` has lower-case names; the body is read once, either way."""
+    """A response whose head has arrived, and a context: leaving before the body's end closes the connection.
 
-    __slots__ = ("_take", "headers", "status")
+    ``headers`` has lower-case names. The body is read once, with `read` or with ``take``, which waits for bytes and
+    gives all that arrived, ``b""`` at the end, and raises `UpstreamError` at a break.
+    """
 
-    def __init__(self, status: int, headers: dict[str, str], *, take: Callable[[], Awaitable[bytes]]) -> None:
-        """``take`` waits for body bytes and gives all that arrived, ``b""`` at the end."""
-        self.status = status
-        self.headers = headers
-        self._take = take
+    __slots__ = ("_inbox", "_release", "_wire", "headers", "status", "take")
+
+    def __init__(self, wire: Wire, inbox: Inbox, *, release: Callable[[Wire], None]) -> None:
+        """``release`` has the connection back."""
+        self.status = inbox.status
+        self.headers = inbox.headers
+        self.take = inbox.take
+        self._inbox = inbox
+        self._wire = wire
+        self._release = release
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._release(self._wire)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the whole body was taken."""
+        return self._inbox.is_over
 
     async def read(self, limit: int) -> bytes:
         """Read the whole body. Raises `UpstreamError` where it breaks off or is longer than ``limit`` bytes."""
         blocks: list[bytes] = []
         size = 0
-        while block := await self._take():
+        while block := await self.take():
             blocks.append(block)
             size += len(block)
             if size > limit:
                 detail = f"the body is longer than {limit} bytes"
                 raise UpstreamError("server_error", "The model server's answer is too long.", detail=detail)
         return b"".join(blocks)
-
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Yield the body: one item for each read, everything that had arrived. Raises `UpstreamError` at a break."""
-        while block := await self._take():
-            yield block
 
 
 class _Target(NamedTuple):
@@ -120,21 +132,14 @@ class Upstream:
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
 
-    @asynccontextmanager
-    async def post(
-        self, path: str, body: bytes, *, headers: Mapping[str, str] | None = None
-    ) -> AsyncGenerator[Reply, None]:
-        """Send a request and wait for the head of its response. Leaving before the body's end closes the connection.
+    async def post(self, path: str, body: bytes, *, headers: Mapping[str, str] | None = None) -> Reply:
+        """Send a request and wait for the head of its response, which is to be read in a ``with``.
 
         ``headers`` replace those of the same name. A status that is not retried, or no more, is a plain reply. Raises
         `UpstreamError`: ``unavailable`` (no connection, or closed without an answer), ``timeout``, ``server_error``
         (broken off, or no HTTP).
         """
-        wire, reply = await self._answered(self._request(path, body, headers or {}))
-        try:
-            yield reply
-        finally:
-            self._release(wire)
+        return await self._answered(self._request(path, body, headers or {}))
 
     async def aclose(self) -> None:
         """Close all connections; a response that is still being read breaks off."""
@@ -155,31 +160,42 @@ class Upstream:
         lines = _lines(self._headers | own) if own else self._lines
         return [b"%b%bcontent-length: %d\r\n\r\n" % (line.encode("ascii"), lines, len(body)), body]
 
-    async def _answered(self, request: list[bytes]) -> tuple[Wire, Reply]:
+    async def _answered(self, request: list[bytes]) -> Reply:
         """Ask until there is an answer that may be handed out."""
         for attempt in range(1, self._attempts):
             try:
-                wire, reply = await self._ask(request)
+                reply = await self._ask(request)
             except UnansweredError as error:
                 log.warning("upstream unanswered", extra={"action": "upstream_unanswered", "detail": error.detail})
                 await self._pause(attempt, None)
                 continue
+            if reply.status not in RETRIED:
+                return reply
             retry_after = _retry_after(reply)
-            if reply.status not in RETRIED or (retry_after or 0.0) > LONGEST_RETRY_AFTER:
-                return wire, reply
-            self._release(wire)
-            log.warning("upstream busy", extra={"action": "upstream_busy", "status": reply.status})
+            if (retry_after or 0.0) > LONGEST_RETRY_AFTER:
+                return reply
+            with reply:
+                log.warning("upstream busy", extra={"action": "upstream_busy", "status": reply.status})
             await self._pause(attempt, retry_after)
         return await self._ask(request)
 
-    async def _ask(self, request: list[bytes]) -> tuple[Wire, Reply]:
+    async def _ask(self, request: list[bytes]) -> Reply:
         """Ask once; a kept connection that turns out to be dead does not count."""
         if self._idle:
             try:
-                return await _exchange(self._idle.popitem()[0], request)
+                return await self._exchange(self._idle.popitem()[0], request)
             except UnansweredError as error:
                 log.debug("stale connection", extra={"action": "upstream_stale", "detail": error.detail})
-        return await _exchange(await self._connect(), request)
+        return await self._exchange(await self._connect(), request)
+
+    async def _exchange(self, wire: Wire, request: list[bytes]) -> Reply:
+        inbox = wire.send(request)
+        try:
+            await inbox.head()
+        except BaseException:
+            wire.abort()
+            raise
+        return Reply(wire, inbox, release=self._release)
 
     async def _connect(self) -> Wire:
         target = self._target
@@ -228,16 +244,6 @@ class Upstream:
             wire.abort()
         period = min(self._idle_seconds, KEPT_SECONDS) / 4
         self._sweeper = loop.call_later(period, self._sweep) if self._wires else None
-
-
-async def _exchange(wire: Wire, request: list[bytes]) -> tuple[Wire, Reply]:
-    inbox = wire.send(request)
-    try:
-        await inbox.head()
-    except BaseException:
-        wire.abort()
-        raise
-    return wire, Reply(inbox.status, inbox.headers, take=inbox.take)
 
 
 def _retry_after(reply: Reply) -> float | None:

@@ -28,15 +28,16 @@ class UnansweredError(UpstreamError):
 class Inbox:
     """One response, between the socket that fills it and the one coroutine that reads it."""
 
-    __slots__ = ("_parts", "_resume", "_waiter", "ended", "error", "headed", "headers", "held", "status")
+    __slots__ = ("_loop", "_parts", "_resume", "_waiter", "ended", "error", "headed", "headers", "held", "status")
 
-    def __init__(self, resume: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, resume: Callable[[], None]) -> None:
         self.status = 0
         self.headers: dict[str, str] = {}
         self.headed = False
         self.held = 0  # bytes
         self.ended = False
         self.error: UpstreamError | None = None
+        self._loop = loop
         self._parts: list[bytes] = []
         self._resume = resume
         self._waiter: asyncio.Future[None] | None = None
@@ -48,8 +49,9 @@ class Inbox:
 
     def wake(self) -> None:
         """Let the reader look again."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def fail(self, error: UpstreamError) -> None:
         """Break the response off: the reader gets what arrived, then ``error``."""
@@ -73,16 +75,19 @@ class Inbox:
             await self._wait()
         block = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts.clear()
+        if self.held > HELD_BYTES:
+            self._resume()
         self.held = 0
-        self._resume()
         return block
 
-    async def _wait(self) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+    @property
+    def is_over(self) -> bool:
+        """Whether the response has ended and all of it was taken."""
+        return self.ended and not self._parts
+
+    def _wait(self) -> asyncio.Future[None]:
+        self._waiter = waiter = self._loop.create_future()
+        return waiter
 
 
 class Wire(asyncio.Protocol):
@@ -116,7 +121,7 @@ class Wire(asyncio.Protocol):
 
     def send(self, request: list[bytes]) -> Inbox:
         """Send a whole request. A connection that died unnoticed says so through the inbox."""
-        self._inbox = inbox = Inbox(self._resume)
+        self._inbox = inbox = Inbox(self._loop, self._resume)
         self._head_size = 0
         self.last = self._loop.time()
         if self._transport.is_closing():
