@@ -14,12 +14,13 @@ from msgspec.structs import replace
 
 from antiphon import engine
 from antiphon.backends import UpstreamError, UpstreamFault
+from antiphon.core.deltas import Text
 from antiphon.core.fold import fold
 from antiphon.core.turn import Turn
 from antiphon.protocol.calls import WebSearchCall
 from antiphon.protocol.items import Message
 from antiphon.protocol.response import Response
-from tests.playing import NOW, Dictionary, Run, asking
+from tests.playing import NOW, Dictionary, Model, Run, asking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -270,6 +271,32 @@ async def test_a_response_that_is_being_kept_is_not_cancelled_any_more() -> None
     assert ["completed"] == [response.status for response in run.kept]
 
 
+class Brittle(Model):
+    """A model that breaks when it is stopped."""
+
+    async def stream(self, turn: Turn) -> AsyncGenerator[list[Delta], None]:
+        """Speak, and never come to an end."""
+        try:
+            yield [Text("Once upo")]
+            await anyio.sleep_forever()
+        finally:
+            raise UpstreamError("unavailable", "It is gone.")
+
+
+async def test_a_model_that_breaks_when_it_is_stopped_does_not_hide_the_cancellation() -> None:
+    """The response is cancelled, not failed."""
+    run = Run()
+    run.task = replace(run.task, backend=Brittle())
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(run.perform)
+            while not run.emitted:
+                await anyio.lowlevel.checkpoint()
+            group.cancel_scope.cancel()
+    assert ["cancelled"] == [response.status for response in run.kept]
+    assert ["response.failed"] == run.terminal
+
+
 @pytest.mark.parametrize(
     ("steps", "status"),
     [([{"text": "Hello there."}], "completed"), ([{"text": "Once upo"}, {"fail": {}}], "failed")],
@@ -355,6 +382,7 @@ def test_whatever_happens_there_is_one_terminal_event_or_a_plain_error(
         return
     finally:
         logging.disable(logging.NOTSET)
+    assert list(range(len(run.emitted))) == [event.sequence_number for event in run.emitted]
     assert 1 == len(run.terminal)
     assert run.terminal == run.names[-1:]
     assert response == fold(run.emitted)

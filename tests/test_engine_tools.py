@@ -128,3 +128,26 @@ async def test_what_may_be_called_and_shown_is_the_tasks_to_say() -> None:
     (thought,) = response.output
     assert isinstance(thought, ReasoningItem)
     assert thought.content
+
+
+class Picky(Dictionary):
+    """A tool that breaks at one word, and takes its time with the others."""
+
+    async def search(self, word: str) -> None:
+        """Search."""
+        if word == "spam":
+            raise ZeroDivisionError(word)
+        for _ in range(10):
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_a_tool_that_breaks_stops_no_other() -> None:
+    """What the others did is told and kept; the response fails once they are done, and no number is missing."""
+    run = Run(asking("spam", "duo"), tools={"look_up": Picky()})
+    response = await run.perform()
+    assert "failed" == response.status
+    assert [("ws_0", "incomplete"), ("ws_2", "completed")] == [
+        (item.id, item.status) for item in response.output if isinstance(item, WebSearchCall)
+    ]
+    assert {"ws_2": "two at once"} == run.outputs
+    assert list(range(len(run.emitted))) == [event.sequence_number for event in run.emitted]

@@ -117,9 +117,7 @@ class Running:
             hosted = [call for call in self.machine.calls if call.kind.hosted]
             if not hosted:
                 return
-            async with anyio.create_task_group() as group:
-                for call in hosted:
-                    group.start_soon(self._answer, call)
+            await self._answers(hosted)
             if len(hosted) < len(self.machine.calls) or self.machine.cut_short:
                 return
             items: list[Item] = [*self._task.turn.items, *self.machine.finished]
@@ -179,6 +177,22 @@ class Running:
                 await self._say(self.machine.feed(deltas))
         if self.machine.speaking:
             raise UpstreamError("server_error", "The model's server ended its stream early.")
+
+    async def _answers(self, calls: list[OpenCall]) -> None:
+        """A tool that breaks its word and raises stops none of the others: what they did is told and kept."""
+        faults: list[Exception] = []
+
+        async def answer(call: OpenCall) -> None:
+            try:
+                await self._answer(call)
+            except Exception as fault:  # noqa: BLE001 - raised below
+                faults.append(fault)
+
+        async with anyio.create_task_group() as group:
+            for call in calls:
+                group.start_soon(answer, call)
+        if faults:
+            raise faults[0]
 
     async def _answer(self, call: OpenCall) -> None:
         """Tools answer side by side: events are numbered and emitted by one of them at a time."""
