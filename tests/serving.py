@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from antiphon.config import Config, Storage
-from antiphon.http.server import bind, url
+from antiphon.http.server import bind, settings, url
 from antiphon.wiring import serve
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ class Stoppable:
 
     async def run(self, app: App, listeners: list[Any]) -> None:
         """Serve until stopped."""
-        config = uvicorn.Config(app, lifespan="off", log_config=None, ws="none", access_log=False)
-        self._server = Announcing(config, self._ready)
+        self._server = Announcing(settings(app), self._ready)
         await self._server.serve(sockets=listeners)
 
     def wait(self) -> None:

@@ -106,6 +106,16 @@ _OF_EVERY_ANSWER = ("x-request-id", "apim-request-id")
 _OF_A_RUN = ("x-ignored-params", "x-unavailable-tools")
 _OF_A_REFUSAL = {401: ("www-authenticate",), 429: ("retry-after",)}
 
+_EVENT: Schema = {
+    "description": "With `stream`: one event of the stream, as readers of server-sent events see it.",
+    "type": "object",
+    "properties": {
+        "event": {"type": "string", "description": "The type of the event."},
+        "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": ref("StreamEvent")},
+    },
+    "required": ["event", "data"],
+}
+
 REQUESTS: dict[str, Schema] = {
     "text": {"model": "gpt-4o", "input": "What is an antiphon?"},
     "messages": {
@@ -222,12 +232,7 @@ def _success(operation: Operation) -> Schema:
     headers: tuple[str, ...] = _OF_EVERY_ANSWER
     if operation.id == "createResponse":
         headers += _OF_A_RUN
-        content["text/event-stream"] = {
-            "schema": {
-                "type": "string",
-                "description": "With `stream`: each `event:` names a type, each `data:` holds a `StreamEvent`.",
-            }
-        }
+        content["text/event-stream"] = {"schema": _EVENT}
     return {"description": "Done.", "headers": _headers(headers), "content": content}
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import resource
+import secrets
 import signal
 import socket
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from antiphon.protocol.errors import invalid_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -21,6 +25,10 @@ if TYPE_CHECKING:
 DRAIN_SECONDS = 10
 BACKLOG = 2048
 HEAD_BYTES = 65_536
+NOT_HTTP = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+    b"x-request-id: req_%b\r\nconnection: close\r\n\r\n%b"
+)
 
 
 class CannotListen(Exception):
@@ -53,7 +61,12 @@ def url(listener: socket.socket) -> str:
 async def listen(app: App, listener: socket.socket, *, ready: Callable[[], None]) -> None:
     """Serve until a signal comes; ``ready`` is called once requests are answered."""
     _allow_many_sockets()
-    config = uvicorn.Config(
+    await Announced(settings(app), ready).serve(sockets=[listener])
+
+
+def settings(app: App) -> uvicorn.Config:
+    """How uvicorn serves the application."""
+    return uvicorn.Config(
         app,
         access_log=False,
         date_header=True,
@@ -67,7 +80,6 @@ async def listen(app: App, listener: socket.socket, *, ready: Callable[[], None]
         timeout_keep_alive=75,
         ws="none",
     )
-    await Announced(config, ready).serve(sockets=[listener])
 
 
 class Bounded(HttpToolsProtocol):
@@ -81,6 +93,12 @@ class Bounded(HttpToolsProtocol):
         super().data_received(data)
         if self._undelivered > HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("The head of the request is too long.")
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP in the form of every error, and close (uvicorn)."""
+        body = msgspec.json.encode(invalid_request(msg).body)
+        self.transport.write(NOT_HTTP % (len(body), secrets.token_hex(16).encode(), body))
+        self.transport.close()
 
     def on_headers_complete(self) -> None:
         """The head is whole (httptools)."""
