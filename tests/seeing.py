@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 import struct
-import threading
 from base64 import b64decode
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
+
+from tests.upstreams import listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,15 +23,8 @@ IMAGE = re.compile(rb'"url":\s*"(?P<url>[^"]*)"')
 @contextmanager
 def seeing() -> Iterator[str]:
     """Serve chat completions on this machine; gives what stands before ``/chat/completions``."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Eyes)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with listening(Eyes) as url:
+        yield url
 
 
 class Eyes(BaseHTTPRequestHandler):

@@ -6,14 +6,15 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from contextlib import contextmanager
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
+
+from tests.upstreams import listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,15 +72,8 @@ def _environment(url: str) -> dict[str, str]:
 def busy() -> Iterator[str]:
     """Serve a model that is busy when it first hears a question; gives what stands before ``/chat/completions``."""
     Busy.asked.clear()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Busy)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with listening(Busy) as url:
+        yield url
 
 
 class Busy(BaseHTTPRequestHandler):

@@ -6,7 +6,7 @@ import http.client
 import json
 import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any  # JSON
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from antiphon.config import Config, Server
 from tests.serving import MEMORY, scripted, serving
+from tests.upstreams import listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,15 +53,8 @@ def endless() -> Iterator[Config]:
     """A configuration whose model never ends."""
     Endless.asked.clear()
     Endless.stopped.clear()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as upstream:
-        thread = threading.Thread(target=upstream.serve_forever)
-        thread.start()
-        try:
-            base_url = f"http://127.0.0.1:{upstream.server_port}/v1"
-            yield Config(store=MEMORY, deployments=[{"name": "*", "backend": "chat_completions", "base_url": base_url}])
-        finally:
-            upstream.shutdown()
-            thread.join()
+    with listening(Endless) as base_url:
+        yield Config(store=MEMORY, deployments=[{"name": "*", "backend": "chat_completions", "base_url": base_url}])
 
 
 def ask(address: str, **body: object) -> http.client.HTTPConnection:
