@@ -1,4 +1,4 @@
-"""Model servers for tests: a request handler of the standard library, listening on this machine in a thread of its own."""
+"""Model servers for tests: a request handler of the standard library, listening on this machine in a thread."""
 
 from __future__ import annotations
 
