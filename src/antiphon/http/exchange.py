@@ -7,6 +7,7 @@ from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING, Any  # ASGI scopes and messages are open
 
+import anyio
 import msgspec
 from starlette.datastructures import Headers, QueryParams
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 JSON = b"application/json"
 ECHO_CHARACTERS = 128
+SWALLOWING_SECONDS = 3.0
 SSE = b"text/event-stream; charset=utf-8"
 _PRINTABLE = frozenset(map(chr, range(0x21, 0x7F)))
 _encode = msgspec.json.Encoder().encode
@@ -118,9 +120,20 @@ class Exchange:
         """Answer with an error, in the words that the path's clients know."""
         worded = error.in_azure_words() if self.is_azure else error
         self.extra += [(name.encode(), value.encode()) for name, value in worded.headers.items()]
-        if worded.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # the rest of the body is not wanted
+        if worded.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             self.extra.append((b"connection", b"close"))
-        await self.answer_with(worded.body, status=worded.status)
+            await self._refuse_body(_encode(worded.body))
+        else:
+            await self.answer_with(worded.body, status=worded.status)
+
+    async def _refuse_body(self, answer: bytes) -> None:
+        """Answer at once, and swallow what still comes for a while: a reset would cut off the answer as well."""
+        await self.start(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, JSON, [(b"content-length", b"%d" % len(answer))])
+        await self.write(answer)
+        with anyio.move_on_after(SWALLOWING_SECONDS):
+            while (await self.receive()).get("more_body", False):
+                pass
+        await self.write(b"", more=False)
 
     def _standing(self) -> list[tuple[bytes, bytes]]:
         """The headers of every answer (recorded)."""
