@@ -9,7 +9,8 @@ import anyio
 from msgspec.structs import replace
 
 from antiphon.outbound import OutboundError
-from antiphon.protocol.content import InputImage
+from antiphon.protocol.computer import ComputerCallOutput
+from antiphon.protocol.content import ComputerScreenshot, InputImage
 from antiphon.protocol.errors import ApiError, invalid_request
 from antiphon.protocol.items import CustomToolCallOutput, FunctionCallOutput, Item, Message
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from antiphon.outbound import Outbound
     from antiphon.protocol.content import MessagePart
+
+    Part = MessagePart | ComputerScreenshot
 
 IMAGE_BYTES = 20_971_520
 IMAGES_AT_ONCE = 4
@@ -81,20 +84,22 @@ def sniffed(content: bytes) -> str | None:
     return next((media_type for start, media_type in _SIGNATURES.items() if content.startswith(start)), None)
 
 
-def _parts(item: Item) -> Iterable[MessagePart]:
+def _parts(item: Item) -> Iterable[Part]:
     match item:
         case Message():
             return item.content
+        case ComputerCallOutput():
+            return [item.output]
         case FunctionCallOutput(output=list() as parts) | CustomToolCallOutput(output=list() as parts):
             return parts
         case _:
             return []
 
 
-def _remote(part: MessagePart) -> str | None:
+def _remote(part: Part) -> str | None:
     match part:
-        case InputImage(image_url=str() as url) if not url.startswith("data:"):
-            return url
+        case InputImage(image_url=str() as url) | ComputerScreenshot(image_url=str() as url):
+            return None if url[:5].lower() == "data:" else url
         case _:
             return None
 
@@ -103,6 +108,8 @@ def _with_images(item: Item, fetched: dict[str, str]) -> Item:
     match item:
         case Message():
             return replace(item, content=[_shown(part, fetched) for part in item.content])
+        case ComputerCallOutput(output=ComputerScreenshot(image_url=str() as url) as screenshot) if url in fetched:
+            return replace(item, output=replace(screenshot, image_url=fetched[url]))
         case FunctionCallOutput(output=list() as parts) | CustomToolCallOutput(output=list() as parts):
             return replace(item, output=[_shown(part, fetched) for part in parts])
         case _:
