@@ -48,6 +48,7 @@ NAMES_OF_OTHERS = {
     "data_received",  # asyncio calls a protocol so
     "models.data",  # the key of every list of the API
     "wire.data",  # asyncio names what it received so
+    "server.data",  # the same
     "framing._data",  # the field of a server-sent event
 }
 
