@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 WAIT_SECONDS = 30.0
-SILENCE_SECONDS = 0.4
+SILENCE_SECONDS = 1.0
 END_SECONDS = 2.0
 AT_ONCE = 8
 TERMINAL = {"response.completed", "response.failed", "response.incomplete"}
