@@ -41,6 +41,7 @@ NOT_IN_THE_TYPES = {
 }
 
 EXTRA_FIELDS = {
+    "ImageGeneration.n": "recorded in echoes",
     "Logprob.bytes": "recorded; the types of events lack it, those of items have it",
     "LogprobTopLogprob.bytes": "the same",
     "Response.billing": "recorded in finished JSON answers",

@@ -135,6 +135,8 @@ def test_numbers_are_written_as_floats_and_times_as_integers() -> None:
         ("conversation", "conv_1", {"id": "conv_1"}),
         ("conversation", {"id": "conv_1"}, {"id": "conv_1"}),
         ("image", {"context_compression": "enabled"}, {"context_compression": "enabled"}),
+        ("image", {"context_compression": "auto"}, {"context_compression": "disabled"}),
+        ("image", {}, {"context_compression": "disabled"}),
         ("access_programs", {"cyber": "standard"}, {"cyber": "standard"}),
         ("tool_choice", "none", "none"),
         ("tool_choice", {"type": "function", "name": "f"}, {"type": "function", "name": "f"}),

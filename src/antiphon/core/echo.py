@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from antiphon.protocol.calls import ToolSearchOutput
 from antiphon.protocol.content import InputText
 from antiphon.protocol.items import AdditionalTools, Item
-from antiphon.protocol.response import CacheOptions, ConversationRef, Response
+from antiphon.protocol.response import CacheOptions, ConversationRef, ImageSettings, Response
 from antiphon.protocol.settings import FormatJsonSchema, FormatText, Reasoning, TextConfig
 from antiphon.protocol.strictness import Schema, strict_compatible
 from antiphon.protocol.tool_settings import (
@@ -137,9 +137,20 @@ def _with_optional(response: Response, request: CreateResponse) -> Response:
         conversation=_conversation(request.conversation),
         prompt=_prompt(request.prompt),
         prompt_cache_options=_cache(request.prompt_cache_options),
-        image=request.image or UNSET,
+        image=_image(request.image),
         access_programs=request.access_programs or UNSET,
     )
+
+
+def _image(settings: ImageSettings | None) -> ImageSettings | UnsetType:
+    """What ``auto`` came to: images are kept as they are."""
+    match settings:
+        case None:
+            return UNSET
+        case ImageSettings(context_compression="auto"):
+            return ImageSettings(context_compression="disabled")
+        case _:
+            return settings
 
 
 def _conversation(conversation: str | ConversationRef | None) -> ConversationRef | UnsetType:
