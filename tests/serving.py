@@ -7,15 +7,15 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import uvicorn
-
 from antiphon.config import Config, Storage
-from antiphon.http.server import bind, settings, url
+from antiphon.http.server import Patient, bind, settings, url
 from antiphon.wiring import serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any  # settings of a deployment are open
+
+    import uvicorn
 
     from antiphon.http.app import App
 
@@ -68,7 +68,7 @@ class Stoppable:
             self._server.should_exit = True
 
 
-class Announcing(uvicorn.Server):
+class Announcing(Patient):
     """A server that sets an event once it is ready."""
 
     def __init__(self, config: uvicorn.Config, ready: threading.Event) -> None:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import httpx2 as httpx
 
+from antiphon.http import server
+from tests.http.test_streaming import WAIT_SECONDS, Endless, ask, endless
 from tests.serving import scripted, serving
+
+if TYPE_CHECKING:
+    import pytest
 
 DELAYED_ACK_SECONDS = 0.03  # less than the 40 ms after which Linux acknowledges a lone segment
 
@@ -20,3 +28,23 @@ def test_an_answer_is_not_held_back() -> None:
             client.get("/health")
             took.append(time.perf_counter() - began)
     assert min(took[1:]) < DELAYED_ACK_SECONDS
+
+
+def test_a_server_that_stops_ends_every_answer_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits when the time to drain is over gets the terminal event or an error to read, not a broken connection."""
+    monkeypatch.setattr(server, "DRAIN_SECONDS", 1)
+    with endless() as config:
+        with serving(config) as address, ExitStack() as connections:
+            watching, waiting = ask(address, stream=True), ask(address)
+            connections.callback(watching.close)
+            connections.callback(waiting.close)
+            stream = connections.enter_context(watching.getresponse())
+            stream.readline()
+            assert Endless.asked.wait(WAIT_SECONDS)
+            rest = connections.pop_all()
+        with rest:
+            events = stream.read().split(b"event: ")
+            answer = waiting.getresponse()
+            error = json.loads(answer.read())["error"]
+    assert events[-1].startswith(b"response.failed\n")
+    assert (503, "server_error") == (answer.status, error["code"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from typing import TYPE_CHECKING
@@ -89,6 +90,8 @@ class App:
             await self._answer(exchange, send)
         except ClientLeft:
             pass
+        except asyncio.CancelledError:  # the time to drain is over, and this task ends here anyhow
+            await _break_off(exchange)
         except ApiError as error:
             await _refuse(exchange, error)
         except StoreUnavailable:
@@ -121,6 +124,14 @@ async def _refuse(exchange: Exchange, error: ApiError) -> None:
         },
     )
     await exchange.refuse(error)
+
+
+async def _break_off(exchange: Exchange) -> None:
+    """End an answer while the server stops; a stream has had its terminal event by now."""
+    if exchange.started:
+        await exchange.write(b"", more=False)
+    else:
+        await _refuse(exchange, server_error("The server is shutting down. Please try again.", status=503))
 
 
 async def _nothing_there(scope: Scope, _receive: Receive, _send: Send) -> None:

@@ -15,6 +15,7 @@ import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from antiphon.engine import ENDING_SECONDS
 from antiphon.protocol.errors import invalid_request
 
 if TYPE_CHECKING:
@@ -116,7 +117,21 @@ class Bounded(HttpToolsProtocol):
         super().on_message_complete()
 
 
-class Announced(uvicorn.Server):
+class Patient(uvicorn.Server):
+    """A server that has ended once all its answers have: what they keep needs the store, which is closed after it."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop, and wait for the answers that are broken off (uvicorn)."""
+        await super().shutdown(sockets)
+        broken_off = list(self.server_state.tasks)
+        if self.force_exit:
+            for task in broken_off:
+                task.cancel()
+        if broken_off:
+            await asyncio.wait(broken_off, timeout=2 * ENDING_SECONDS)
+
+
+class Announced(Patient):
     """A server that says when it is ready."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
