@@ -148,6 +148,20 @@ def test_items_that_are_sent_again_are_not_doubled() -> None:
     assert [Said(2, output("1"))] == added(history, again, {})
 
 
+def test_an_id_that_is_given_to_something_else_loses_nothing() -> None:
+    """Clients that number their items anew for each request say something new under an old id."""
+    first, second = (FunctionCallOutput(id="out", call_id=each, output="done") for each in "12")
+    history: list[Item] = [user("a", "msg_1"), call("1"), first, call("2")]
+    said: list[Item] = [user("b", "msg_1"), second, user("c", "fc_1")]
+    assert [Said(0, said[0]), Said(1, said[1]), Said(2, said[2])] == added(history, said, {})
+
+
+def test_a_transcript_under_old_ids_is_not_doubled_either() -> None:
+    """What was said under an id is known, though something else was said under it since."""
+    history: list[Item] = [user("a", "msg_1"), user("b", "msg_1")]
+    assert [] == added(history, [user("a", "msg_1")], {})
+
+
 def test_items_without_an_id_are_always_new() -> None:
     """Nothing can be known of them."""
     history: list[Item] = [user("a")]

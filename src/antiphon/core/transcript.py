@@ -20,6 +20,7 @@ from antiphon.protocol.items import (
     FunctionCallOutput,
     Item,
     ItemReference,
+    Message,
 )
 from antiphon.protocol.refusals import invalid_encrypted_content, item_not_found, no_call_for_output, no_output_for_call
 
@@ -42,10 +43,12 @@ def added(history: list[Item], said: list[Item], kept: Mapping[str, Item]) -> li
 
     ``kept`` holds the items that the store knows, by id. Raises ``ApiError`` where a reference leads nowhere.
     """
-    known = {item.id for item in history}
+    known: dict[str, list[Item]] = {}
+    for item in history:
+        known.setdefault(item.id, []).append(item)
     fresh: list[Said] = []
     for position, item in enumerate(said):
-        if item.id and item.id in known:
+        if item.id and any(_says_again(item, before) for before in known.get(item.id, [])):
             continue
         match item:
             case ItemReference():
@@ -55,6 +58,22 @@ def added(history: list[Item], said: list[Item], kept: Mapping[str, Item]) -> li
             case _:
                 fresh.append(Said(position, item))
     return fresh
+
+
+def _says_again(item: Item, before: Item) -> bool:
+    """Whether an item is the one before that has its id: clients may give an id of theirs to something new."""
+    match item, before:
+        case ItemReference(), _:
+            return True
+        case Message(role="user" | "developer" | "system"), Message():
+            return (item.role, item.content) == (before.role, before.content)
+        case (
+            FunctionCall() | CustomToolCall() | FunctionCallOutput() | CustomToolCallOutput(),
+            FunctionCall() | CustomToolCall() | FunctionCallOutput() | CustomToolCallOutput(),
+        ):
+            return item.call_id == before.call_id and type(item) is type(before)
+        case _:  # what the model said: clients send it back with less in it
+            return type(item) is type(before)
 
 
 def transcript(items: list[Item]) -> list[Item]:
