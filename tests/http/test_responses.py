@@ -263,6 +263,13 @@ def test_an_unknown_model_is_refused_in_the_words_of_the_path() -> None:
     assert (404, "DeploymentNotFound") == (azure.status_code, azure.json()["error"]["code"])
 
 
+def test_an_unknown_model_that_is_looked_up_is_not_found() -> None:
+    """Nothing was asked of it: the path leads nowhere, as on the live service."""
+    with serving(scripted(name="only")) as address:
+        answer = httpx.get(f"{address}/v1/models/x")
+    assert (404, "model_not_found") == (answer.status_code, answer.json()["error"]["code"])
+
+
 def test_background_is_refused_until_it_can_run(address: str) -> None:
     """A parameter that changes what a request means is not ignored."""
     answer = httpx.post(f"{address}/v1/responses", json={"model": "m", "input": "hi", "background": True})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
 from antiphon.lifecycle import EVERY_MODEL
+from antiphon.protocol.errors import ApiError
 from antiphon.protocol.refusals import model_not_found
 
 if TYPE_CHECKING:
@@ -47,7 +49,8 @@ class Models:
         """``GET /models/{id}``."""
         id = exchange.params["id"]
         if id not in self._deployments and EVERY_MODEL not in self._deployments:
-            raise model_not_found(id)
+            asked = model_not_found(id)
+            raise ApiError(HTTPStatus.NOT_FOUND, asked.error, azure=asked.azure)
         await exchange.answer_with(Model(id, self._since))
 
     def _names(self) -> list[str]:
