@@ -271,6 +271,16 @@ def test_two_messages_of_the_model_in_a_row_are_one() -> None:
     ]
 
 
+def test_a_message_of_the_model_without_words_is_left_out() -> None:
+    """An answer may be empty, and strict upstreams would refuse all that is built on it."""
+    assert messages(user("a"), assistant(""), user("b"), assistant(""), call("c"), output("c")) == [
+        {"role": "user", "content": "a"},
+        {"role": "user", "content": "b"},
+        {"role": "assistant", "content": None, "tool_calls": [tool_call("c")]},
+        {"role": "tool", "tool_call_id": "c", "content": "ok"},
+    ]
+
+
 def test_images_files_and_sound_are_parts() -> None:
     """A message that holds more than text is a list."""
     content: list[MessagePart] = [
@@ -324,6 +334,16 @@ def test_an_output_with_images_shows_them_after_all_outputs() -> None:
         {"role": "user", "content": [{"type": "image_url", "image_url": {"url": PIXEL}}]},
         {"role": "assistant", "content": "I see."},
         {"role": "user", "content": "?"},
+    ]
+
+
+def test_an_output_of_images_alone_says_where_they_are() -> None:
+    """An empty tool message would tell the model that there was no output."""
+    told = messages(call("a"), FunctionCallOutput(call_id="a", output=[InputImage(image_url=PIXEL)]))
+    assert told == [
+        {"role": "assistant", "content": None, "tool_calls": [tool_call("a")]},
+        {"role": "tool", "tool_call_id": "a", "content": "The output is shown below."},
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": PIXEL}}]},
     ]
 
 

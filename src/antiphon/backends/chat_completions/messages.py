@@ -72,6 +72,8 @@ class Chat:
 
     def say(self, text: str) -> None:
         """What the model said; if it had called hosted tools before, their outputs were known to it."""
+        if not text:  # an answer may be empty, and strict upstreams refuse such a message for ever after
+            return
         self._open(after_output=True)
         self._texts.append(text)
 

@@ -147,7 +147,8 @@ def _answered(call_id: str, output: str | list[InputPart]) -> Answered:
     if isinstance(output, str):
         return Answered(call_id, output)
     text = "\n".join(part.text for part in output if isinstance(part, InputText))
-    return Answered(call_id, text, [part for part in output if not isinstance(part, InputText)])
+    shown = [part for part in output if not isinstance(part, InputText)]
+    return Answered(call_id, text or ("The output is shown below." if shown else ""), shown)
 
 
 def _json(value: object) -> str:
