@@ -41,7 +41,7 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     strict_params: bool = False
     done_marker: bool = False
     default_deployment: str | None = None
-    max_body_mib: Annotated[int, Meta(ge=1, le=1024)] = 128
+    max_body_mib: Annotated[int, Meta(ge=1, le=1024)] = 80
 
 
 class Storage(Struct, frozen=True, forbid_unknown_fields=True):

@@ -23,10 +23,19 @@ from antiphon.engine import Emit, Task
 from antiphon.ids import Ids
 from antiphon.images import with_fetched_images
 from antiphon.outbound import Outbound
+from antiphon.protocol.calls import ToolSearchOutput
 from antiphon.protocol.checks import check
 from antiphon.protocol.content import InputFile, InputImage
-from antiphon.protocol.errors import invalid_request, missing_parameter, shown, unknown_parameter, unsupported_parameter
-from antiphon.protocol.items import PREFIXES, FunctionCallOutput, Item, ItemReference, Message
+from antiphon.protocol.errors import invalid_request, missing_parameter, unknown_parameter, unsupported_parameter
+from antiphon.protocol.items import (
+    PREFIXES,
+    AdditionalTools,
+    ConfigurationUpdate,
+    FunctionCallOutput,
+    Item,
+    ItemReference,
+    Message,
+)
 from antiphon.protocol.parts import Json
 from antiphon.protocol.reading import Received
 from antiphon.protocol.refusals import (
@@ -34,6 +43,7 @@ from antiphon.protocol.refusals import (
     file_not_found,
     model_not_found,
     previous_response_not_found,
+    prompt_not_found,
     tool_unavailable,
 )
 from antiphon.protocol.request import CreateResponse
@@ -278,7 +288,7 @@ def _refuse_what_is_missing(request: CreateResponse) -> None:
     for item in request.input:
         _refuse_files(item)
     if request.prompt is not None:
-        raise invalid_request(f"Prompt with id '{shown(request.prompt.id)}' not found.", param="prompt")
+        raise prompt_not_found(request.prompt.id)
 
 
 def _refuse_files(item: Item) -> None:
@@ -303,6 +313,9 @@ def _without_effect(request: CreateResponse) -> list[str]:
             ("moderation", request.moderation is not None),
             ("stream_id", request.stream_id is not None),
             ("truncation", request.truncation == "auto"),
+            ("input[additional_tools]", any(isinstance(item, AdditionalTools) for item in request.input)),
+            ("input[configuration_update]", any(isinstance(item, ConfigurationUpdate) for item in request.input)),
+            ("input[tool_search_output]", any(isinstance(item, ToolSearchOutput) for item in request.input)),
         )
         if is_asked
     ]

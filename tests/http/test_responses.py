@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import TYPE_CHECKING, Any  # bodies are told as plain JSON here
+from urllib.parse import urlsplit
 
 import httpx2 as httpx
 import pytest
@@ -11,6 +13,7 @@ from msgspec.structs import replace
 from openai import AzureOpenAI, BadRequestError, NotFoundError, OpenAI
 
 from antiphon.config import Server
+from antiphon.http import exchange
 from tests.serving import scripted, serving
 
 if TYPE_CHECKING:
@@ -304,3 +307,25 @@ def test_images_are_listed_only_where_they_are_asked_for(client: OpenAI) -> None
     full = plain(client.responses.input_items.list(response.id, include=["message.input_image.image_url"]).data[0])
     assert "image_url" not in bare["content"][1]
     assert url == full["content"][1]["image_url"]
+
+
+def test_a_body_that_does_not_arrive_is_given_up(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that stays half said is answered and its connection closed."""
+    monkeypatch.setattr(exchange, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(exchange, "SWALLOWING_SECONDS", 0.05)
+    with socket.create_connection((urlsplit(address).hostname or "", urlsplit(address).port or 0)) as connection:
+        connection.sendall(
+            b"POST /v1/responses HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+            b'content-length: 99\r\n\r\n{"model":'
+        )
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"did not arrive within" in answer
+
+
+def test_items_without_effect_are_named(address: str) -> None:
+    """Tools and settings that an input brings are not used yet, and the answer says so."""
+    brought = {"type": "additional_tools", "tools": [WEATHER]}
+    body = {"model": "m", "input": [brought, {"role": "user", "content": "hi"}]}
+    answer = httpx.post(f"{address}/v1/responses", json=body)
+    assert (200, "input[additional_tools]") == (answer.status_code, answer.headers["x-ignored-params"])

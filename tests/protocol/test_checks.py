@@ -236,3 +236,11 @@ def test_a_wish_to_compact_comes_last() -> None:
 def test_arguments_of_a_call_are_not_read() -> None:
     """A call that was cut short comes back with half its arguments."""
     checked(input=[{**CALL, "arguments": '{"a', "status": "incomplete"}, OUTPUT])
+
+
+def test_a_reference_needs_an_id() -> None:
+    """An empty one is not looked for."""
+    request = read_request(msgspec.json.encode({"input": [HI, {"type": "item_reference"}]})).request
+    with pytest.raises(ApiError) as refused:
+        check(request)
+    assert ("missing_required_parameter", "input[1].id") == (refused.value.code, refused.value.param)

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 from antiphon.protocol.checks import check
 from antiphon.protocol.errors import ApiError
 from antiphon.protocol.items import Message
-from antiphon.protocol.reading import MAX_DEPTH, Received, decode, read, read_query, read_request
+from antiphon.protocol.reading import MAX_DEPTH, MAX_OPENED, Received, decode, read, read_query, read_request
 from antiphon.protocol.request import CreateResponse, Include
 from antiphon.protocol.settings import Reasoning
 from tests.protocol.recorded_items import RECORDED
@@ -300,3 +300,10 @@ def test_any_query_is_answered(pairs: list[tuple[str, str]]) -> None:
         return
     assert refusal.status == 400
     assert refusal.param
+
+
+def test_a_body_of_too_many_objects_is_refused_before_it_is_read() -> None:
+    """Reading them would keep the server from everybody else."""
+    with pytest.raises(ApiError, match="too many objects and arrays") as refused:
+        decode(b'{"input":[' + b"{}," * MAX_OPENED + b"{}]}")
+    assert "request_too_complex" == refused.value.code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from http import HTTPStatus
 from time import perf_counter
@@ -11,7 +12,7 @@ import anyio
 import msgspec
 from starlette.datastructures import Headers, QueryParams
 
-from antiphon.protocol.errors import ApiError, body_too_large, invalid_request, unsupported_content_type
+from antiphon.protocol.errors import ApiError, body_too_large, body_too_slow, invalid_request, unsupported_content_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 JSON = b"application/json"
 ECHO_CHARACTERS = 128
+UNREAD = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
+BODY_SECONDS = 120
+"""How long a body may take to arrive."""
 SWALLOWING_SECONDS = 3.0
 SSE = b"text/event-stream; charset=utf-8"
 _PRINTABLE = frozenset(map(chr, range(0x21, 0x7F)))
@@ -70,6 +74,13 @@ class Exchange:
         return await self._read(limit)
 
     async def _read(self, limit: int) -> bytes:
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return await self._whole(limit)
+        except TimeoutError as error:
+            raise body_too_slow(BODY_SECONDS) from error
+
+    async def _whole(self, limit: int) -> bytes:
         chunks: list[bytes] = []
         size = 0
         while True:
@@ -120,15 +131,15 @@ class Exchange:
         """Answer with an error, in the words that the path's clients know."""
         worded = error.in_azure_words() if self.is_azure else error
         self.extra += [(name.encode(), value.encode()) for name, value in worded.headers.items()]
-        if worded.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        if worded.status in UNREAD:
             self.extra.append((b"connection", b"close"))
-            await self._refuse_body(_encode(worded.body))
+            await self._refuse_body(worded.status, _encode(worded.body))
         else:
             await self.answer_with(worded.body, status=worded.status)
 
-    async def _refuse_body(self, answer: bytes) -> None:
+    async def _refuse_body(self, status: int, answer: bytes) -> None:
         """Answer at once, and swallow what still comes for a while: a reset would cut off the answer as well."""
-        await self.start(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, JSON, [(b"content-length", b"%d" % len(answer))])
+        await self.start(status, JSON, [(b"content-length", b"%d" % len(answer))])
         await self.write(answer)
         with anyio.move_on_after(SWALLOWING_SECONDS):
             while (await self.receive()).get("more_body", False):

@@ -27,6 +27,7 @@ from antiphon.protocol.errors import (
     background_needs_store,
     invalid_request,
     invalid_value,
+    missing_parameter,
     mutually_exclusive,
     shown,
 )
@@ -143,6 +144,8 @@ def _check_item(item: Item, at: str) -> None:
                 _check_part(part, f"{at}.output[{index}]")
         case ComputerCallOutput(output=screenshot):
             check_image(screenshot, f"{at}.output")
+        case ItemReference(id=""):
+            raise missing_parameter(f"{at}.id")
         case _:
             pass
 

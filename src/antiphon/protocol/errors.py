@@ -132,6 +132,11 @@ def body_too_large(limit: int) -> ApiError:
     return ApiError(413, ErrorObject(message=f"Maximum content size limit ({limit}) exceeded."))
 
 
+def body_too_slow(seconds: int) -> ApiError:
+    """The body did not arrive within so many seconds."""
+    return ApiError(408, ErrorObject(message=f"The request body did not arrive within {seconds} seconds."))
+
+
 def unsupported_content_type(sent: str) -> ApiError:
     """The body is declared as something other than JSON."""
     return ApiError(

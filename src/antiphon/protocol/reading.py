@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 from msgspec import Struct
 
-from antiphon.protocol.errors import invalid_json
+from antiphon.protocol.errors import invalid_json, invalid_request
 from antiphon.protocol.faults import refusal
 from antiphon.protocol.places import Kind, Object, Sent, is_object, members, origin
 from antiphon.protocol.request import CreateResponse
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=Struct)
 
 MAX_DEPTH = 128
+MAX_OPENED = 500_000
+"""Objects and arrays of a body, counted before it is read: more would keep the server from all others for seconds."""
 
 _PARAMETERS = frozenset(CreateResponse.__struct_encode_fields__)
 _decoder = msgspec.json.Decoder()
@@ -89,13 +91,16 @@ def decode(body: bytes) -> Object:
     Of a repeated key the last value counts. Half a surrogate pair is no text, and a number beyond what a float holds
     is no number.
     """
+    opened = body.count(b"{") + body.count(b"[")
+    if opened > MAX_OPENED:
+        raise invalid_request("The request holds too many objects and arrays.", code="request_too_complex")
     try:
         value = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise invalid_json() from error
     if not is_object(value):
         raise invalid_json()
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _is_deep(value):
+    if opened > MAX_DEPTH and _is_deep(value):
         raise invalid_json()
     return value
 

@@ -59,6 +59,11 @@ def conversation_item_not_found(id: str) -> ApiError:
     return _absent(f"Item with id '{shown(id)}' not found in conversation.")
 
 
+def prompt_not_found(id: str) -> ApiError:
+    """The template is unknown: none is configured."""
+    return _absent(f"Prompt with id '{shown(id)}' not found.", param="prompt")
+
+
 def conversation_locked() -> ApiError:
     """Another response is being written into the conversation."""
     return invalid_request(

@@ -19,6 +19,9 @@ from antiphon.protocol.response import AccessPrograms, ConversationRef, ImageSet
 from antiphon.protocol.settings import Reasoning, TextConfig
 from antiphon.protocol.tools import Tool, ToolChoice
 
+MAX_INTEGER = 2**31 - 1
+"""The most that clients and servers of every language count."""
+
 Include = Literal[
     "file_search_call.results",
     "web_search_call.results",
@@ -105,8 +108,8 @@ class CreateResponse(Struct, frozen=True, kw_only=True):
     stream_id: StreamId | None = None
     generate: bool | None = None
     include: list[Include] = []
-    max_output_tokens: Annotated[int, Meta(ge=16)] | None = None
-    max_tool_calls: Annotated[int, Meta(ge=1)] | None = None
+    max_output_tokens: Annotated[int, Meta(ge=16, le=MAX_INTEGER)] | None = None
+    max_tool_calls: Annotated[int, Meta(ge=1, le=MAX_INTEGER)] | None = None
     parallel_tool_calls: bool | None = None
     tools: Annotated[list[Tool], Meta(max_length=128)] = []
     tool_choice: ToolChoice | None = None
