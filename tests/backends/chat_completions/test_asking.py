@@ -374,6 +374,22 @@ def test_thoughts_are_sent_only_where_the_operator_says_so() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("garbled", "told"),
+    [
+        ("", "{}"),
+        (" ", "{}"),
+        ('{"city": "Par', '{"arguments":"{\\"city\\": \\"Par"}'),
+        ('["Paris"]', '{"arguments":"[\\"Paris\\"]"}'),
+        ("[" * 5000, json.dumps({"arguments": "[" * 5000}, separators=(",", ":"))),
+    ],
+)
+def test_arguments_are_told_as_an_object_whatever_the_model_wrote(garbled: str, told: str) -> None:
+    """Upstreams parse what was called before, and would refuse all that follows a slip of a small model."""
+    [assistant_message, _] = json.loads(to_wire(Turn([call("a", arguments=garbled), output("a")]), CONFIG))["messages"]
+    assert told == assistant_message["tool_calls"][0]["function"]["arguments"]
+
+
 def test_hosted_calls_are_told_with_their_outputs() -> None:
     """What a tool of the server answered the model reads as an output, before what it said next."""
     told = messages(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Raw, Struct
 
 from antiphon.protocol.calls import (
     ApplyPatchCall,
@@ -83,13 +83,22 @@ class Prompt(Struct, frozen=True):
     prompt: str
 
 
+class Garbled(Struct, frozen=True):
+    """Arguments that are not the JSON of an object, as the model wrote them."""
+
+    arguments: str
+
+
+_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
 def retell(item: Item, outputs: dict[str, str]) -> Told:
     """Tell of any item that is neither a message nor a thought. ``outputs`` holds what hosted calls answered, by id."""
     if item.id in outputs:
         return _hosted(item, outputs[item.id])
     match item:
         case FunctionCall():
-            return Told(Called(item.call_id, item.name, item.arguments))
+            return Told(Called(item.call_id, item.name, _object(item.arguments)))
         case CustomToolCall():
             return Told(Called(item.call_id, item.name, _json(Input(item.input))))
         case FunctionCallOutput() | CustomToolCallOutput():
@@ -103,7 +112,7 @@ def retell(item: Item, outputs: dict[str, str]) -> Told:
 def _hosted(item: Item, output: str) -> Told:
     match item:
         case McpCall():
-            name, arguments = item.name, item.arguments
+            name, arguments = item.name, _object(item.arguments)
         case FileSearchCall():
             name, arguments = "file_search", _json(Queries(item.queries))
         case WebSearchCall():
@@ -149,6 +158,15 @@ def _answered(call_id: str, output: str | list[InputPart]) -> Answered:
     text = "\n".join(part.text for part in output if isinstance(part, InputText))
     shown = [part for part in output if not isinstance(part, InputText)]
     return Answered(call_id, text or ("The output is shown below." if shown else ""), shown)
+
+
+def _object(arguments: str) -> str:
+    """The JSON text of an object: upstreams parse it, and refuse a conversation in which a model has garbled one."""
+    try:
+        _decode_object(arguments)
+    except (msgspec.DecodeError, RecursionError):
+        return _json(Garbled(arguments)) if arguments.strip() else "{}"
+    return arguments
 
 
 def _json(value: object) -> str:
