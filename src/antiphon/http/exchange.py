@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from antiphon.lifecycle import Caller
-
 JSON = b"application/json"
 ECHO_CHARACTERS = 128
 UNREAD = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
@@ -53,7 +51,6 @@ class Exchange:
         self.request_id = self._uuid if self.is_azure else f"req_{token}"
         self.started = False
         self.params: Mapping[str, str] = {}
-        self.caller: Caller | None = None
         self.extra: list[tuple[bytes, bytes]] = []
 
     @property
