@@ -242,7 +242,7 @@ CHANGES: list[Callable[[Any], Any]] = [  # JSON
     lambda part: [part],
     lambda part: {"type": part},
     written,
-    lambda part: part * 200 if isinstance(part, list) else part,
+    lambda part: part * 200 if isinstance(part, list) and len(part) < 20 else part,
 ]
 
 
@@ -250,7 +250,7 @@ CHANGES: list[Callable[[Any], Any]] = [  # JSON
 def mutated(draw: st.DrawFn) -> str:
     """The text of a valid request of which one to three parts were changed."""
     body: Any = deepcopy(draw(st.sampled_from(VALID)))  # JSON
-    for _ in range(draw(st.integers(1, 3))):
+    for _ in range(draw(st.sampled_from([1, 1, 1, 2, 3]))):
         way = draw(st.sampled_from(list(paths(body))))
         change = draw(st.one_of(st.sampled_from(ODD).map(lambda odd: lambda _: odd), st.sampled_from(CHANGES)))
         body = _changed(body, way, change)
