@@ -174,7 +174,11 @@ class Running:
         self.machine.next_turn()
         async with aclosing(self._task.backend.stream(turn)) as heard:
             async for deltas in heard:
-                await self._say(self.machine.feed(deltas))
+                events = self.machine.feed(deltas)
+                if self._held:
+                    await self._say(events)
+                elif events:
+                    await self._emit(events)
         if self.machine.speaking:
             raise UpstreamError("server_error", "The model's server ended its stream early.")
 

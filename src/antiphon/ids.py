@@ -6,6 +6,7 @@ unix time, and 24 of chance. Call ids are ``call_`` and 24 letters and digits. (
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 from typing import TYPE_CHECKING
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
 
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _TO_LETTERS = bytes(_LETTERS[number % len(_LETTERS)] for number in range(256))
+PIECE = 16
+PORTION = 256 * PIECE  # bytes: to ask the system for each id was 7 % of a small request
 _PARTITIONED = re.compile(r"[a-z]+_([0-9a-f]{16})[0-9a-f]{34}")
+_pieces: list[str] = []
+os.register_at_fork(after_in_child=_pieces.clear)
 
 
 class Ids:
@@ -29,13 +34,21 @@ class Ids:
     def of_chain(cls, previous_id: str | None, now: Callable[[], int]) -> Ids:
         """Ids in the partition of the response before this one, or in a new partition."""
         match = _PARTITIONED.fullmatch(previous_id or "")
-        return cls(match[1] if match else secrets.token_hex(8), now)
+        return cls(match[1] if match else random_hex(8), now)
 
     def new(self, prefix: str) -> str:
         """A new id of this kind."""
         if prefix == "call":
             return "call_" + letters(24)
-        return f"{prefix}_{self.partition}00{self._now():08x}{secrets.token_hex(12)}"
+        return f"{prefix}_{self.partition}00{self._now():08x}{random_hex(12)}"
+
+
+def random_hex(length: int) -> str:
+    """So many random bytes, `PIECE` at most, as hexadecimal digits."""
+    while not _pieces:
+        portion = secrets.token_hex(PORTION)
+        _pieces.extend(portion[start : start + 2 * PIECE] for start in range(0, len(portion), 2 * PIECE))
+    return _pieces.pop()[: 2 * length]
 
 
 def letters(length: int) -> str:

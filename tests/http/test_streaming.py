@@ -5,22 +5,27 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any  # JSON
 from urllib.parse import urlsplit
 
 import httpx2 as httpx
 from msgspec.structs import replace
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from antiphon.config import Config, Server
+from antiphon.http import server
 from tests.serving import MEMORY, scripted, serving
 from tests.upstreams import listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import pytest
+
 WAIT_SECONDS = 10.0
+SILENCE_SECONDS = 0.5
 
 
 class Endless(BaseHTTPRequestHandler):
@@ -54,6 +59,36 @@ def endless() -> Iterator[Config]:
     Endless.asked.clear()
     Endless.stopped.clear()
     with listening(Endless) as base_url:
+        yield Config(store=MEMORY, deployments=[{"name": "*", "backend": "chat_completions", "base_url": base_url}])
+
+
+class Flood(Endless):
+    """A model that talks as fast as it is heard, and says so when it is heard no more."""
+
+    held_back = threading.Event()
+
+    def do_POST(self) -> None:
+        """Talk."""
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.end_headers()
+        chunk = b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % (b"more " * 10_000)
+        self.connection.settimeout(SILENCE_SECONDS)
+        try:
+            while True:
+                self.wfile.write(chunk)
+        except TimeoutError:
+            self.held_back.set()
+        except OSError:
+            pass
+
+
+@contextmanager
+def flooding() -> Iterator[Config]:
+    """A configuration whose model talks as fast as it is heard."""
+    Flood.held_back.clear()
+    with listening(Flood) as base_url:
         yield Config(store=MEMORY, deployments=[{"name": "*", "backend": "chat_completions", "base_url": base_url}])
 
 
@@ -105,6 +140,43 @@ def test_a_done_marker_is_sent_where_it_is_asked_for() -> None:
     with serving(replace(scripted(), server=Server(done_marker=True))) as address:
         answer = httpx.post(f"{address}/v1/responses", json={"model": "m", "input": "hi", "stream": True})
     assert answer.content.endswith(b"}\n\ndata: [DONE]\n\n")
+
+
+def test_a_server_without_the_short_way_sends_the_same_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The application is plain ASGI: what uvicorn's own protocol sends through ``send`` is what ours writes itself."""
+    with serving(scripted()) as address:
+        short = _shapes(address)
+    monkeypatch.setattr(server, "Bounded", HttpToolsProtocol)
+    with serving(scripted()) as address:
+        assert short == _shapes(address)
+    assert "response.output_text.delta" in short
+
+
+def test_a_connection_is_kept_after_a_stream() -> None:
+    """The next request on it is answered."""
+    with serving(scripted()) as address, ExitStack() as opened:
+        connection = ask(address, stream=True)
+        opened.callback(connection.close)
+        assert connection.getresponse().read().endswith(b"}\n\n")
+        kept = connection.sock
+        connection.request("GET", "/health")
+        assert 200 == connection.getresponse().status
+        assert kept is connection.sock
+
+
+def test_a_client_that_does_not_read_holds_its_model_back() -> None:
+    """What it does not take is not heaped up: the connection to the upstream is read no further."""
+    with flooding() as config, serving(config) as address, ExitStack() as opened:
+        connection = ask(address, stream=True)
+        opened.callback(connection.close)
+        opened.enter_context(connection.getresponse()).readline()
+        assert Flood.held_back.wait(WAIT_SECONDS)
+
+
+def _shapes(address: str) -> list[str]:
+    """The types of a stream's events, in order."""
+    answer = httpx.post(f"{address}/v1/responses", json={"model": "m", "input": "one two three", "stream": True})
+    return [json.loads(line.removeprefix("data: "))["type"] for line in answer.text.split("\n") if line[:5] == "data:"]
 
 
 def _eventually(url: str) -> Any:

@@ -21,7 +21,7 @@ from antiphon.protocol.response import Usage
 FinishReason = Literal["stop", "max_output_tokens", "content_filter"]
 
 
-class Text(Struct, frozen=True):
+class Text(Struct, frozen=True, gc=False):
     """A piece of the answer, with the log-probabilities of its tokens where they were asked for."""
 
     text: str
@@ -34,7 +34,7 @@ class Refused(Struct, frozen=True):
     text: str
 
 
-class Thought(Struct, frozen=True):
+class Thought(Struct, frozen=True, gc=False):
     """A piece of the model's reasoning in plain text."""
 
     text: str

@@ -314,7 +314,7 @@ class Machine:
         return [call for call in self.calls if call.place.output_index not in self._done]
 
     def _expect_answers(self) -> None:
-        if self._unanswered():
+        if self._calls and self._unanswered():
             raise IllegalStep("a hosted call still waits for its answer")
 
     def _expect_waiting(self, call: OpenCall) -> None:

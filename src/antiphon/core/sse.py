@@ -36,6 +36,8 @@ _HEADS: dict[type[StreamEvent], bytes] = {
 
 def frames(events: list[StreamEvent], filler: str | None = None) -> bytes:
     """The bytes of these events. ``filler``: `FILLER_LENGTH` random letters and digits, or None for no obfuscation."""
+    if len(events) == 1:
+        return _frame(events[0], filler)
     return b"".join([_frame(event, filler) for event in events])
 
 
@@ -43,7 +45,8 @@ def _frame(event: StreamEvent, filler: str | None) -> bytes:
     head = _HEADS.get(type(event)) or b"event: %b\ndata: " % name(event).encode()
     match event:
         case TextDelta() | ItemDelta() | ReasoningTextDelta() | SummaryTextDelta() | CommandDelta() if filler:
-            padding = _padding(len(event.delta), event.sequence_number, filler)
+            start = event.sequence_number * _STRIDE % (len(filler) - 16)
+            padding = filler[start : start + -len(event.delta) % 16].encode()
             return b'%b%b,"obfuscation":"%b"}\n\n' % (head, _encode(event)[:-1], padding)
         case _:
             return b"%b%b\n\n" % (head, _encode(event))
@@ -56,8 +59,3 @@ def name(event: StreamEvent) -> str:
             return event.type
         case _:
             return str(event.__struct_config__.tag)
-
-
-def _padding(length: int, sequence_number: int, filler: str) -> bytes:
-    start = sequence_number * _STRIDE % (len(filler) - 16)
-    return filler[start : start + (-length) % 16].encode()

@@ -65,6 +65,9 @@ class WritingMessage:
 
     def write(self, text: str, logprobs: list[Logprob]) -> list[StreamEvent]:
         """Append text."""
+        part = self._open
+        if part is not None and part.kind is TEXT:
+            return [part.write(text, logprobs)]
         return self._write(TEXT, text, logprobs)
 
     def refuse(self, text: str) -> list[StreamEvent]:

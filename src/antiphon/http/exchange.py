@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING, Any  # ASGI scopes and messages are open
@@ -12,13 +11,16 @@ import anyio
 import msgspec
 from starlette.datastructures import Headers, QueryParams
 
+from antiphon.ids import random_hex
 from antiphon.protocol.errors import ApiError, body_too_large, body_too_slow, invalid_request, unsupported_content_type
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from starlette.types import Receive, Scope, Send
 
+SHORT_WAY = "antiphon.short_way"
+"""The ASGI extension of a server with a short way to its socket: ``push``, see `Exchange.push`."""
 JSON = b"application/json"
 ECHO_CHARACTERS = 128
 UNREAD = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
@@ -46,10 +48,12 @@ class Exchange:
         self.path: str = scope["path"]
         self.is_azure = self.path.startswith("/openai/")
         self.headers = Headers(scope=scope)
-        token = secrets.token_hex(16)
+        token = random_hex(16)
         self._uuid = f"{token[:8]}-{token[8:12]}-{token[12:16]}-{token[16:20]}-{token[20:]}"
         self.request_id = self._uuid if self.is_azure else f"req_{token}"
         self.started = False
+        self.push: Callable[[bytes], bool] = _no_way
+        """Send a piece of the answer now; False where it has to be written, which may wait."""
         self.params: Mapping[str, str] = {}
         self.extra: list[tuple[bytes, bytes]] = []
 
@@ -110,6 +114,7 @@ class Exchange:
             "status": status,
             "headers": [(b"content-type", media_type), *headers, *self.extra, *self._standing()],
         })
+        self.push = self.scope.get("extensions", {}).get(SHORT_WAY, {}).get("push", _no_way)
 
     async def write(self, chunk: bytes, *, more: bool = True) -> None:
         """Send a piece of the answer, the last one if no more follows."""
@@ -156,3 +161,7 @@ class Exchange:
         if theirs and len(theirs) <= ECHO_CHARACTERS and _PRINTABLE.issuperset(theirs):
             standing.append((b"x-ms-client-request-id", theirs.encode()))
         return standing
+
+
+def _no_way(_chunk: bytes) -> bool:
+    return False

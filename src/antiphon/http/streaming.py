@@ -33,9 +33,14 @@ class Watched:
 
     async def __call__(self, events: list[StreamEvent]) -> None:
         """Send events."""
+        block = frames(events, self._filler)
+        if not self._exchange.push(block):
+            await self._write(block)
+
+    async def _write(self, block: bytes) -> None:
         if not self._exchange.started:
             await self._exchange.start(200, SSE, HEADERS)
-        await self._exchange.write(frames(events, self._filler))
+        await self._exchange.write(block)
 
 
 async def discard(events: list[StreamEvent]) -> None:

@@ -152,7 +152,9 @@ def _append(row: ResponseRow, count: int) -> Dialogue[tuple[int, int]]:
 
     The first child of a response stays in its lineage; another child finds the tip moved, and branches.
     """
-    previous = yield Statement(QUERIES["place"], {"tenant": row.tenant, "id": row.previous_id})
+    previous: list[Row] = []
+    if row.previous_id is not None:
+        previous = yield Statement(QUERIES["place"], {"tenant": row.tenant, "id": row.previous_id})
     if not previous:
         return (yield from _add_lineage(row.tenant, None, tip=0, count=count)), 0
     [(parent, tip)] = convert(previous, list[tuple[int, int]])

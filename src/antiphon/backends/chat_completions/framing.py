@@ -100,4 +100,4 @@ class Frames:
 
 def _is_plain(chunk: bytes) -> bool:
     """Whether a chunk is, as most are, one whole event of one ``data`` line: its only line feeds are its last bytes."""
-    return chunk.find(b"\n") == len(chunk) - 2 and chunk.startswith(b"data:") and chunk.endswith((b"}\n\n", b"]\n\n"))
+    return chunk.find(b"\n") == len(chunk) - 2 and chunk.endswith(b"}\n\n") and chunk.startswith(b"data:")

@@ -66,7 +66,7 @@ class Piece(Struct, frozen=True):
     thinking: list[Piece] | str = ""
 
 
-class Said(Struct, frozen=True):
+class Said(Struct, frozen=True, gc=False):
     """What one chunk adds, or the whole message. The two names for reasoning never differ where both are sent."""
 
     content: str | list[Piece] | None = None
@@ -80,7 +80,7 @@ class Said(Struct, frozen=True):
 NOTHING = Said()
 
 
-class Choice(Struct, frozen=True):
+class Choice(Struct, frozen=True, gc=False):
     """One answer of those asked for; only the first is ever asked for."""
 
     delta: Said | None = None
@@ -113,7 +113,7 @@ class Spent(Struct, frozen=True):
     reasoning_tokens: int | None = None
 
 
-class Chunk(Struct, frozen=True):
+class Chunk(Struct, frozen=True, gc=False):
     """The fields of a chunk that matter here; all else is skipped undecoded."""
 
     choices: list[Choice] | None = None
