@@ -123,10 +123,10 @@ class Lifecycle:
     async def prepare(self, received: Received, caller: Caller, *, path_deployment: str | None = None) -> Prepared:
         """Decide all that can be decided before a model is asked. Raises ``ApiError`` for what cannot be done.
 
-        ``path_deployment`` is the deployment that the request's path names, if it names one.
+        ``path_deployment`` is the deployment that the request's path names; it counts for more than the body's model.
         """
         request = received.request
-        name = request.model or path_deployment or self._policy.default_deployment
+        name = path_deployment or request.model or self._policy.default_deployment
         if name is None:
             raise missing_parameter("model")
         deployment = self._deployment(name)
@@ -138,6 +138,8 @@ class Lifecycle:
         ids = Ids.of_chain(request.previous_response_id, self._now)
         history = await self._history(request.previous_response_id, caller)
         said = await self._said(request, history, caller=caller, ids=ids)
+        if deployment.fetch_images:  # kept as they were fetched: a URL may be dead when the chain goes on
+            said = await self._with_images(said)
         items = transcript([*history.items, *(each.item for each in said)])
         if not items and request.instructions is None:
             raise invalid_request(
@@ -218,6 +220,10 @@ class Lifecycle:
         kept = {item.id: item for item in _items(list(rows.values()))}
         said = [item if item.id else replace(item, id=ids.new(PREFIXES[type(item)])) for item in request.input]
         return added(history.items, said, kept)
+
+    async def _with_images(self, said: list[Said]) -> list[Said]:
+        items = await with_fetched_images([each.item for each in said], self._outbound)
+        return [Said(each.position, item) for each, item in zip(said, items, strict=True)]
 
     async def _save(self, prepared: Prepared, response: Response, outputs: Mapping[str, str]) -> None:
         row = ResponseRow(

@@ -112,13 +112,14 @@ def test_an_image_that_is_data_is_left_alone(fetching: Sight, place: str) -> Non
 
 
 def test_an_image_in_the_history_is_shown_again(fetching: Sight) -> None:
-    """The chain keeps the URL, and each turn shows the image; a list of items tells the URL as it was sent."""
+    """It is kept as it was fetched: later turns show it without asking for it again, when its URL may be dead."""
     url = f"{fetching.gallery.url}/again"
     first = fetching.ask([looking(url)]).json()["id"]
     fetching.ask([{"role": "user", "content": "and now?"}], previous_response_id=first)
     assert [INLINED] == fetching.images()
+    assert 1 == fetching.gallery.seen.count("/again")
     listed = fetching.client.get(f"/v1/responses/{first}/input_items?include=message.input_image.image_url").json()
-    assert url == listed["data"][0]["content"][1]["image_url"]
+    assert INLINED == listed["data"][0]["content"][1]["image_url"]
 
 
 @pytest.mark.parametrize("path", ["/page", "/gone", "/huge"])

@@ -7,8 +7,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from antiphon.core.transcript import Said, added, transcript
-from antiphon.protocol.calls import WebSearchCall
-from antiphon.protocol.content import InputText
+from antiphon.protocol.calls import (
+    ApplyPatchCall,
+    ApplyPatchCallOutput,
+    DeleteFile,
+    ExecAction,
+    LocalShellCall,
+    LocalShellCallOutput,
+    ShellAction,
+    ShellCall,
+    ShellCallOutput,
+    WebSearchCall,
+)
+from antiphon.protocol.computer import ComputerCall, ComputerCallOutput, Wait
+from antiphon.protocol.content import ComputerScreenshot, InputText
 from antiphon.protocol.errors import ApiError, ErrorObject
 from antiphon.protocol.items import (
     Compaction,
@@ -24,6 +36,7 @@ from antiphon.protocol.items import (
 )
 
 if TYPE_CHECKING:
+    from antiphon.core.transcript import ClientCall, ClientOutput
     from antiphon.protocol.parts import ItemStatus
 
 
@@ -185,3 +198,38 @@ def test_a_reference_that_leads_nowhere_is_refused() -> None:
         "Item with id 'msg_7' not found. Items are not persisted when `store` is set to false. "
         "Try again with `store` set to true, or remove this item from your input."
     ) == error.message
+
+
+@pytest.mark.parametrize(
+    ("made", "answered"),
+    [
+        (
+            ComputerCall(id="cu_1", call_id="c", action=Wait()),
+            ComputerCallOutput(call_id="c", output=ComputerScreenshot(file_id="file-1")),
+        ),
+        (
+            ShellCall(id="sh_1", call_id="c", action=ShellAction(commands=["ls"])),
+            ShellCallOutput(call_id="c", output=[]),
+        ),
+        (
+            ApplyPatchCall(id="apc_1", call_id="c", operation=DeleteFile(path="a")),
+            ApplyPatchCallOutput(call_id="c", output="ok"),
+        ),
+        (
+            LocalShellCall(id="lsh_1", call_id="c", action=ExecAction(command=["ls"])),
+            LocalShellCallOutput(id="c", output="{}"),
+        ),
+        (
+            LocalShellCall(id="lsh_1", call_id="c", action=ExecAction(command=["ls"])),
+            FunctionCallOutput(call_id="c", output="files"),
+        ),
+    ],
+)
+def test_the_calls_of_every_tool_of_the_clients_are_paired(made: ClientCall, answered: ClientOutput) -> None:
+    """Each is followed by its output at once, and is refused without it, as is the output without the call."""
+    said = Message(role="user", content=[InputText(text="wait")])
+    assert [made, answered, said] == transcript([made, said, answered])
+    with pytest.raises(ApiError, match=r"No tool output found for [a-z ]+ call c\."):
+        transcript([made])
+    with pytest.raises(ApiError, match=r"No tool call found for [a-z ]+ call output with call_id c\."):
+        transcript([answered])

@@ -222,9 +222,10 @@ def test_the_azure_client_is_answered(address: str) -> None:
 
 
 def test_the_deployment_of_the_path_answers(address: str) -> None:
-    """A request without a model is answered by the deployment that its path names."""
-    answer = httpx.post(f"{address}/openai/deployments/d/responses?api-version=v1", json={"input": "hi"})
-    assert "d" == answer.json()["model"]
+    """Whether the body names a model or not."""
+    for body in ({"input": "hi"}, {"input": "hi", "model": "m"}):
+        answer = httpx.post(f"{address}/openai/deployments/d/responses?api-version=v1", json=body)
+        assert "d" == answer.json()["model"]
 
 
 def test_what_had_no_effect_is_named(address: str) -> None:

@@ -10,6 +10,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from antiphon.protocol.calls import (
+    ApplyPatchCall,
+    ApplyPatchCallOutput,
+    LocalShellCall,
+    LocalShellCallOutput,
+    ShellCall,
+    ShellCallOutput,
+)
+from antiphon.protocol.computer import ComputerCall, ComputerCallOutput
 from antiphon.protocol.errors import ApiError, invalid_request
 from antiphon.protocol.items import (
     Compaction,
@@ -27,8 +36,15 @@ from antiphon.protocol.refusals import invalid_encrypted_content, item_not_found
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ClientCall = FunctionCall | CustomToolCall
-ClientOutput = FunctionCallOutput | CustomToolCallOutput
+ClientCall = FunctionCall | CustomToolCall | ComputerCall | LocalShellCall | ShellCall | ApplyPatchCall
+ClientOutput = (
+    FunctionCallOutput
+    | CustomToolCallOutput
+    | ComputerCallOutput
+    | LocalShellCallOutput
+    | ShellCallOutput
+    | ApplyPatchCallOutput
+)
 
 
 class Said(Struct, frozen=True):
@@ -86,38 +102,64 @@ def transcript(items: list[Item]) -> list[Item]:
     shown: list[Item] = []
     group: list[ClientCall] = []
     for item in items:
-        match item:
-            case FunctionCall() | CustomToolCall():
-                if item.call_id in outputs:
-                    group.append(item)
-                elif item.status != "incomplete":
-                    raise no_output_for_call(item.call_id, kind=_kind(item))
-            case _:
-                shown += _with_outputs(group, outputs)
-                group = []
-                shown += _shown(item)
+        call = _call(item)
+        if call is None:
+            shown += _with_outputs(group, outputs)
+            group = []
+            shown += _shown(item)
+        elif call.call_id in outputs:
+            group.append(call)
+        elif call.status != "incomplete":
+            raise no_output_for_call(call.call_id, kind=_kind(call))
     return shown + _with_outputs(group, outputs)
 
 
 def _outputs(items: list[Item]) -> dict[str, ClientOutput]:
-    """The outputs by call id, each after its call."""
+    """The outputs by call id, each after its call. Kinds need not match: a client may answer any call as a function."""
     called: set[str] = set()
     outputs: dict[str, ClientOutput] = {}
     for item in items:
-        match item:
-            case FunctionCall(call_id=call_id) | CustomToolCall(call_id=call_id):
-                if call_id in called:
-                    raise _twice(call_id)
-                called.add(call_id)
-            case FunctionCallOutput(call_id=call_id) | CustomToolCallOutput(call_id=call_id):
-                if call_id not in called:
-                    raise no_call_for_output(call_id, kind=_kind(item))
-                if call_id in outputs:
-                    raise _twice(call_id)
-                outputs[call_id] = item
-            case _:
-                pass
+        call, output = _call(item), _output(item)
+        if call is not None:
+            if call.call_id in called:
+                raise _twice(call.call_id)
+            called.add(call.call_id)
+        if output is not None:
+            call_id = _answered(output)
+            if call_id not in called:
+                raise no_call_for_output(call_id, kind=_kind(output))
+            if call_id in outputs:
+                raise _twice(call_id)
+            outputs[call_id] = output
     return outputs
+
+
+def _call(item: Item) -> ClientCall | None:
+    match item:
+        case FunctionCall() | CustomToolCall() | ComputerCall() | LocalShellCall() | ShellCall() | ApplyPatchCall():
+            return item
+        case _:
+            return None
+
+
+def _output(item: Item) -> ClientOutput | None:
+    match item:
+        case (
+            FunctionCallOutput()
+            | CustomToolCallOutput()
+            | ComputerCallOutput()
+            | LocalShellCallOutput()
+            | ShellCallOutput()
+            | ApplyPatchCallOutput()
+        ):
+            return item
+        case _:
+            return None
+
+
+def _answered(output: ClientOutput) -> str:
+    """The call that an output answers; that of a local shell may name it by its own id alone."""
+    return output.call_id if isinstance(output.call_id, str) else output.id
 
 
 def _with_outputs(group: list[ClientCall], outputs: Mapping[str, ClientOutput]) -> list[Item]:
@@ -126,20 +168,18 @@ def _with_outputs(group: list[ClientCall], outputs: Mapping[str, ClientOutput]) 
 
 def _shown(item: Item) -> list[Item]:
     match item:
-        case FunctionCallOutput() | CustomToolCallOutput() | CompactionTrigger():
+        case CompactionTrigger():
             return []
         case Compaction():
             raise invalid_encrypted_content(item.id)
         case _:
-            return [item]
+            return [] if _output(item) is not None else [item]
 
 
 def _kind(item: ClientCall | ClientOutput) -> str:
-    match item:
-        case CustomToolCall() | CustomToolCallOutput():
-            return "custom tool"
-        case _:
-            return "function"
+    """What the error calls a call: ``function``, ``custom tool``, ``local shell``, ``computer`` ..."""
+    words = str(item.__struct_config__.tag).removesuffix("_output").removesuffix("_call")
+    return words.replace("_", " ")
 
 
 def _twice(call_id: str) -> ApiError:
