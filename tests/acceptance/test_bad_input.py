@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 import sqlite3
 from contextlib import closing
@@ -108,6 +109,16 @@ def called(refused: Refused) -> str:
     return f"{refused.param}-{refused.code or refused.message[:30]}"
 
 
+def unordered(message: str) -> tuple[str, list[str]]:
+    """A message with the quoted words after its first sentence in any order.
+
+    Python keeps one object for `Literal` types that hold the same words, and in a process that has imported the official
+    client as well that may be the client's, with the words in another order.
+    """
+    first, _, listed = message.partition("Supported values are: ")
+    return first, sorted(re.findall(r"'[^']*'", listed))
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["body", "stream"])
 @pytest.mark.parametrize("refused", ALL, ids=called)
 def test_a_body_that_breaks_a_rule_is_refused(served: Guarded, refused: Refused, *, stream: bool) -> None:
@@ -116,7 +127,7 @@ def test_a_body_that_breaks_a_rule_is_refused(served: Guarded, refused: Refused,
         return
     body = GOOD | {"stream": stream} | refused.body
     answer = served.client.post("/v1/responses", json=body)
-    assert refused.message == error(answer)["message"]
+    assert unordered(refused.message) == unordered(error(answer)["message"])
     assert (refused.param, refused.code) == (error(answer)["param"], error(answer)["code"])
     assert (refused.status, "invalid_request_error") == (answer.status_code, error(answer)["type"])
 
