@@ -110,10 +110,10 @@ def called(refused: Refused) -> str:
 
 
 def unordered(message: str) -> tuple[str, list[str]]:
-    """A message with the quoted words after its first sentence in any order.
+    """A message with the words that it lists in any order.
 
-    Python keeps one object for `Literal` types that hold the same words, and in a process that has imported the official
-    client as well that may be the client's, with the words in another order.
+    Python keeps one object for `Literal` types of the same words. In a process that has imported the official client,
+    that may be the client's, with its words in another order.
     """
     first, _, listed = message.partition("Supported values are: ")
     return first, sorted(re.findall(r"'[^']*'", listed))
