@@ -7,6 +7,7 @@ import resource
 import stat
 import subprocess
 import sys
+import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -68,6 +69,27 @@ async def test_saves_that_wait_together_share_one_commit(traced: Database, state
     assert statements.count("COMMIT") == 2
     for number in range(100):
         assert await context(store, f"r{number}") == [f"r{number}.in", f"r{number}.out"]
+
+
+@pytest.fixture
+def leisure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that lets half a second pass between two commits."""
+    monkeypatch.setattr(sqlite, "PACE", 0.5)
+
+
+@pytest.mark.usefixtures("leisure")
+async def test_saves_that_follow_a_commit_share_the_next(traced: Database, statements: list[str]) -> None:
+    """Who saves alone is not kept waiting; those who come right after it, one by one, pay for one commit together."""
+    store = Store(traced)
+    with anyio.fail_after(5):
+        began = time.monotonic()
+        await save(store, "alone")
+        assert time.monotonic() - began < 0.5
+        async with anyio.create_task_group() as group:
+            for name in ("second", "third"):
+                group.start_soon(save, store, name)
+                await anyio.wait_all_tasks_blocked()
+    assert statements.count("COMMIT") == 2
 
 
 async def test_a_transaction_that_fails_does_not_fail_its_neighbours(traced: Database, statements: list[str]) -> None:

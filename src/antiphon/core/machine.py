@@ -18,6 +18,7 @@ And: an illegal step is refused with `IllegalStep` and changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import count
 from typing import Literal
 
 from msgspec.structs import replace
@@ -62,7 +63,7 @@ class Machine:
         self._kinds = kinds or {}
         self._allowed = allowed
         self._raw_thoughts = raw_thoughts
-        self._number = Counter()
+        self._number: Counter = count().__next__
         self._phase: Phase = "new"
         self._next_index = 0
         self._done: dict[int, OutputItem] = {}
@@ -94,7 +95,8 @@ class Machine:
 
     def feed(self, deltas: list[Delta]) -> list[StreamEvent]:
         """What the model says. `Finish` ends the turn and stands last."""
-        self._expect("speaking")
+        if self._phase != "speaking":
+            self._expect("speaking")
         if len(deltas) == 1:
             return self._feed(deltas[0])
         if any(type(delta) is Finish for delta in deltas[:-1]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from antiphon.protocol.events import ItemAdded, ItemDone, StreamEvent
@@ -10,17 +11,8 @@ from antiphon.protocol.items import OutputItem
 EndStatus = Literal["completed", "incomplete"]
 
 
-class Counter:
-    """The one source of sequence numbers: 0, 1, 2 ... without gaps."""
-
-    def __init__(self) -> None:
-        self._next = 0
-
-    def __call__(self) -> int:
-        """Take the next number."""
-        number = self._next
-        self._next = number + 1
-        return number
+Counter = Callable[[], int]
+"""The one source of sequence numbers: 0, 1, 2 ... without gaps."""
 
 
 class Place:

@@ -24,7 +24,8 @@ from antiphon.protocol.events import (
 )
 
 FILLER_LENGTH = 1024
-_STRIDE = 37  # coprime to the filler's usable length, so that neighbours differ
+_STARTS = FILLER_LENGTH - 16
+_STRIDE = 37  # coprime to the number of starts, so that neighbours differ
 
 _encode = msgspec.json.Encoder().encode
 _HEADS: dict[type[StreamEvent], bytes] = {
@@ -45,7 +46,7 @@ def _frame(event: StreamEvent, filler: str | None) -> bytes:
     head = _HEADS.get(type(event)) or b"event: %b\ndata: " % name(event).encode()
     match event:
         case TextDelta() | ItemDelta() | ReasoningTextDelta() | SummaryTextDelta() | CommandDelta() if filler:
-            start = event.sequence_number * _STRIDE % (len(filler) - 16)
+            start = event.sequence_number * _STRIDE % _STARTS
             padding = filler[start : start + -len(event.delta) % 16].encode()
             return b'%b%b,"obfuscation":"%b"}\n\n' % (head, _encode(event)[:-1], padding)
         case _:

@@ -31,7 +31,7 @@ class Watched:
         self._exchange = exchange
         self._filler = filler
 
-    async def __call__(self, events: list[StreamEvent]) -> None:
+    async def emit(self, events: list[StreamEvent]) -> None:
         """Send events."""
         block = frames(events, self._filler)
         if not self._exchange.push(block):
@@ -51,7 +51,7 @@ async def stream(
     exchange: Exchange, lifecycle: Lifecycle, prepared: Prepared, *, filler: str | None, end: bytes
 ) -> None:
     """Answer with server-sent events. Raises ``ApiError`` where nothing was sent yet."""
-    response = await _run(exchange, lifecycle, prepared, Watched(exchange, filler=filler))
+    response = await _run(exchange, lifecycle, prepared, Watched(exchange, filler=filler).emit)
     if response is not None:
         await exchange.write(end, more=False)
 

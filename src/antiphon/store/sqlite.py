@@ -2,7 +2,8 @@
 
 Whoever awaits a transaction hands it to the writer's queue. The writer takes all that is queued, runs each inside a
 savepoint, commits once, and wakes the event loop once. So a hundred callers that save at the same time pay for one
-``fsync`` together, and a transaction that fails undoes only itself.
+``fsync`` together, and a transaction that fails undoes only itself. Commits begin `PACE` apart at least: who saves
+alone is not kept waiting, and many who save one after the other share a few commits.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import logging
 import os
 import sqlite3
+import time
 from collections import deque
 from contextlib import ExitStack, closing, suppress
 from functools import partial
@@ -33,6 +35,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 READERS = 4
+PACE = 0.002  # seconds; under load it saved a sixth of the CPU of a small request
 DEADLINE = 30.0  # seconds until an answer that does not come is given up
 VACUUMED_PAGES = 500  # pages that one transaction gives back: bounds how long a save waits behind it
 
@@ -74,8 +77,11 @@ class SQLite:
         self._outbox = _Outbox(loop)
         self._writes: _Queue = SimpleQueue()
         self._reads: _Queue = SimpleQueue() if readers else self._writes
+        pace = PACE if readers else 0.0  # a database in memory waits for no disk
         self._threads = [
-            Thread(target=_write, args=(writer, self._writes, self._outbox), name="store-writer", daemon=True),
+            Thread(
+                target=partial(_write, writer, self._writes, self._outbox, pace=pace), name="store-writer", daemon=True
+            ),
             *(
                 Thread(target=_read, args=(reader, self._reads, self._outbox), name="store-reader", daemon=True)
                 for reader in readers
@@ -197,11 +203,14 @@ def _read(connection: sqlite3.Connection, queue: _Queue, outbox: _Outbox) -> Non
             outbox.put([work])
 
 
-def _write(connection: sqlite3.Connection, queue: _Queue, outbox: _Outbox) -> None:
-    """The writer's thread, until it takes a None: wait for work, take all that is there, commit once."""
+def _write(connection: sqlite3.Connection, queue: _Queue, outbox: _Outbox, *, pace: float) -> None:
+    """The writer's thread, until it takes a None: wait for work and for its time, take all there is, commit once."""
     is_open = True
+    free = 0.0  # when the next commit may begin
     while is_open:
         taken = [queue.get()]
+        time.sleep(max(0.0, free - time.monotonic()))
+        free = time.monotonic() + pace
         while not queue.empty():
             taken.append(queue.get())
         group = [work for work in taken if work is not None and not work.is_given_up()]

@@ -211,9 +211,11 @@ class Decoder:
         # A token that holds only part of a character comes with its probability and no text: the next text brings it.
         if logprobs is not None and logprobs.content:
             self._logprobs.extend(_logprob(token) for token in logprobs.content)
-        if content:
-            deltas.append(Text(content, self._logprobs) if self._logprobs else Text(content))
+        if content and self._logprobs:
+            deltas.append(Text(content, self._logprobs))
             self._logprobs = []
+        elif content:
+            deltas.append(Text(content))
 
     def _stop(self, reason: str) -> None:
         if reason in FAILURES:

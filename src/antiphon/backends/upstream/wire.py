@@ -173,7 +173,8 @@ class Wire(asyncio.Protocol):
             self.abort()
             return
         self.last = self._loop.time()
-        self._head_size += len(data)
+        if not inbox.headed:
+            self._head_size += len(data)
         try:
             parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
