@@ -6,7 +6,7 @@ the client said something in between. Instructions are no items and are not carr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard, get_args
 
 from msgspec import Struct
 
@@ -45,6 +45,9 @@ ClientOutput = (
     | ShellCallOutput
     | ApplyPatchCallOutput
 )
+
+CALLS: frozenset[type] = frozenset(get_args(ClientCall))
+OUTPUTS: frozenset[type] = frozenset(get_args(ClientOutput))
 
 
 class Said(Struct, frozen=True):
@@ -102,15 +105,15 @@ def transcript(items: list[Item]) -> list[Item]:
     shown: list[Item] = []
     group: list[ClientCall] = []
     for item in items:
-        call = _call(item)
-        if call is None:
-            shown += _with_outputs(group, outputs)
-            group = []
+        if not _is_call(item):
+            if group:
+                shown += _with_outputs(group, outputs)
+                group = []
             shown += _shown(item)
-        elif call.call_id in outputs:
-            group.append(call)
-        elif call.status != "incomplete":
-            raise no_output_for_call(call.call_id, kind=_kind(call))
+        elif item.call_id in outputs:
+            group.append(item)
+        elif item.status != "incomplete":
+            raise no_output_for_call(item.call_id, kind=_kind(item))
     return shown + _with_outputs(group, outputs)
 
 
@@ -119,42 +122,26 @@ def _outputs(items: list[Item]) -> dict[str, ClientOutput]:
     called: set[str] = set()
     outputs: dict[str, ClientOutput] = {}
     for item in items:
-        call, output = _call(item), _output(item)
-        if call is not None:
-            if call.call_id in called:
-                raise _twice(call.call_id)
-            called.add(call.call_id)
-        if output is not None:
-            call_id = _answered(output)
+        if _is_call(item):
+            if item.call_id in called:
+                raise _twice(item.call_id)
+            called.add(item.call_id)
+        elif _is_output(item):
+            call_id = _answered(item)
             if call_id not in called:
-                raise no_call_for_output(call_id, kind=_kind(output))
+                raise no_call_for_output(call_id, kind=_kind(item))
             if call_id in outputs:
                 raise _twice(call_id)
-            outputs[call_id] = output
+            outputs[call_id] = item
     return outputs
 
 
-def _call(item: Item) -> ClientCall | None:
-    match item:
-        case FunctionCall() | CustomToolCall() | ComputerCall() | LocalShellCall() | ShellCall() | ApplyPatchCall():
-            return item
-        case _:
-            return None
+def _is_call(item: Item) -> TypeGuard[ClientCall]:
+    return type(item) in CALLS
 
 
-def _output(item: Item) -> ClientOutput | None:
-    match item:
-        case (
-            FunctionCallOutput()
-            | CustomToolCallOutput()
-            | ComputerCallOutput()
-            | LocalShellCallOutput()
-            | ShellCallOutput()
-            | ApplyPatchCallOutput()
-        ):
-            return item
-        case _:
-            return None
+def _is_output(item: Item) -> TypeGuard[ClientOutput]:
+    return type(item) in OUTPUTS
 
 
 def _answered(output: ClientOutput) -> str:
@@ -173,7 +160,7 @@ def _shown(item: Item) -> list[Item]:
         case Compaction():
             raise invalid_encrypted_content(item.id)
         case _:
-            return [] if _output(item) is not None else [item]
+            return [] if _is_output(item) else [item]
 
 
 def _kind(item: ClientCall | ClientOutput) -> str:
