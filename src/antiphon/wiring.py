@@ -101,7 +101,7 @@ async def open_database(url: str) -> Database:
 
 def backends() -> list[str]:
     """The names of all backends, strangers' included."""
-    return sorted({*BACKENDS, *(point.name for point in entry_points(group="antiphon.backends"))})
+    return _names("antiphon.backends", BACKENDS)
 
 
 def _app(config: Config, *, store: Store, deployments: dict[str, Deployment], outbound: Outbound) -> App:
@@ -163,8 +163,13 @@ def _load(group: str, table: dict[str, str], name: str) -> Any:  # the table say
         return getattr(importlib.import_module(module), attribute)
     for point in entry_points(group=group, name=name):
         return point.load()
-    known = ", ".join(sorted({*table, *(point.name for point in entry_points(group=group))}))
+    known = ", ".join(_names(group, table))
     raise ConfigError(f"There is no {group.partition('.')[2].removesuffix('s')} called {name!r}; there are: {known}.")
+
+
+def _names(group: str, table: dict[str, str]) -> list[str]:
+    """What a table names, and what strangers add to it."""
+    return sorted({*table, *(point.name for point in entry_points(group=group))})
 
 
 async def _sweep(store: Store) -> None:
