@@ -18,7 +18,7 @@ ARGS ?=
 install = $(PIP) install --no-deps --require-hashes --requirement $(1)
 
 .PHONY: help serve test check quick bench docs reference lock clean \
-	format-check lint types contracts coverage clients FORCE
+	format-check lint types contracts coverage clients servers FORCE
 
 help: ## Say what there is.
 	@echo 'Antiphon: a self-hosted server for the Responses API. Needs Python 3.11 or newer, make and a C compiler.'
@@ -39,7 +39,7 @@ test: check coverage docs ## All that CI runs: check, every test with coverage, 
 
 check: format-check lint types contracts ## Format, lint, types and import contracts.
 
-quick: $(DONE)/package $(DONE)/test ## Unit tests and laws, in about half a minute.
+quick: $(DONE)/package $(DONE)/test servers ## Unit tests and laws, in about half a minute.
 	$(BIN)/pytest -q -n $(WORKERS) -m 'not slow and not model and not clients' \
 		--ignore=tests/acceptance --ignore=tests/conformance --ignore=tests/test_examples.py $(ARGS)
 
@@ -80,7 +80,7 @@ CORE_FLOOR ?= 100
 FLOOR ?= 95
 CORE := */antiphon/core/*,*/antiphon/protocol/*
 
-coverage: $(DONE)/package $(DONE)/test clients
+coverage: $(DONE)/package $(DONE)/test clients servers
 	rm -f .coverage .coverage.*
 	$(BIN)/pytest -q -n $(WORKERS) --cov --cov-report= $(ARGS)
 	$(BIN)/coverage report --include='$(CORE)' --fail-under=$(CORE_FLOOR)
@@ -111,6 +111,13 @@ $(DONE)/test: requirements/test.txt $(DONE)/runtime
 $(DONE)/check $(DONE)/docs $(DONE)/lock: $(DONE)/%: requirements/%.txt $(DONE)/environment
 	@echo 'Installing what "$*" needs (once).'
 	@$(call install,$<)
+	@touch $@
+
+# Servers that tests start and no package of Python brings.
+servers: $(DONE)/servers
+
+$(DONE)/servers: scripts/servers $(DONE)/environment
+	@scripts/servers build/servers
 	@touch $@
 
 # Clients that others wrote, each in a place of its own: what they need does not fit into one environment.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import servers
 from tests.oracle import watching
 
 if TYPE_CHECKING:
@@ -28,3 +29,17 @@ def oracle() -> Iterator[None]:
     """Every event that any test's machine makes is held against the official types and the recordings."""
     with watching():
         yield
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[servers.PostgresServer]:
+    """A PostgreSQL that all tests of a process share, each with databases of its own."""
+    with servers.postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pgbouncer_port(postgres_server: servers.PostgresServer) -> Iterator[int]:
+    """The port of a PgBouncer in transaction mode before the shared PostgreSQL."""
+    with servers.pgbouncer(postgres_server) as port:
+        yield port

@@ -60,11 +60,16 @@ LIES = {
 }
 """Where the types contradict the recordings: the last two steps to the field, and what pydantic says of it."""
 
+UNRECORDED = {
+    "reasoning has status": "nobody has recorded a run that was taken over; the types have it",
+}
+"""What no recording has, and the types allow."""
+
 MODELS: dict[str, type[BaseModel]] = {
     get_args(model.model_fields["type"].annotation)[0]: model
     for model in get_args(get_args(responses.ResponseStreamEvent)[0])
 }
-STEPS = ("start", "feed", "phase", "answer", "complete", "fail", "cancel")
+STEPS = ("start", "queue", "resume", "feed", "phase", "answer", "complete", "fail", "cancel")
 FILLER = "x" * FILLER_LENGTH
 
 _seen: set[Shape] = set()
@@ -161,5 +166,6 @@ def _unknown_fields(value: object) -> set[str]:
 
 
 def _expect_none(body: bytes, findings: list[str]) -> None:
-    if findings:
-        pytest.fail("\n".join([*findings, body.decode()]), pytrace=False)
+    unknown = [finding for finding in findings if finding not in UNRECORDED]
+    if unknown:
+        pytest.fail("\n".join([*unknown, body.decode()]), pytrace=False)

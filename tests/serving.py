@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from antiphon.config import Config, Storage
-from antiphon.http.server import Patient, bind, settings, url
-from antiphon.wiring import serve
+from antiphon.http.server import Patient, bind, url
+from antiphon.wiring.running import serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ class Stoppable:
 
     async def run(self, app: App, listeners: list[Any]) -> None:
         """Serve until stopped."""
-        self._server = Announcing(settings(app), self._ready)
+        self._server = Announcing(app, self._ready)
         await self._server.serve(sockets=listeners)
 
     def wait(self) -> None:
@@ -71,8 +71,8 @@ class Stoppable:
 class Announcing(Patient):
     """A server that sets an event once it is ready."""
 
-    def __init__(self, config: uvicorn.Config, ready: threading.Event) -> None:
-        super().__init__(config)
+    def __init__(self, app: App, ready: threading.Event) -> None:
+        super().__init__(app)
         self._event = ready
 
     async def startup(self, sockets: list[Any] | None = None) -> None:

@@ -18,11 +18,12 @@ from antiphon.backends.llama.errors import ModelError
 from antiphon.backends.llama.fetching import choose
 from antiphon.backends.llama.fetching import fetch as fetch_model
 from antiphon.backends.llama.progress import bar
-from antiphon.config import Config, ConfigError, default_store_url, read_config, refuse_open_server
+from antiphon.config import ConfigError, read_config, refuse_lone_file, refuse_open_server, shown_store_url
 from antiphon.http import server
 from antiphon.store import StoreError
 from antiphon.telemetry import log_to_stderr
-from antiphon.wiring import read_deployments, serve
+from antiphon.wiring import migrate, read_deployments
+from antiphon.wiring.running import serve, work
 
 if TYPE_CHECKING:
     import socket
@@ -40,6 +41,7 @@ app = App(
 models = App(name="models", help="List, fetch, verify and remove the embedded models.")
 app.command(models)
 
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], Parameter(help="What is logged.")]
 ConfigFile = Annotated[Path | None, Parameter(name="--config", help="The configuration, a TOML file.")]
 
 
@@ -49,12 +51,13 @@ def serve_command(
     config: ConfigFile = None,
     host: Annotated[str | None, Parameter(help="The address to listen on; the configuration's, or 127.0.0.1.")] = None,
     port: Annotated[int | None, Parameter(help="The port; the configuration's, or 8080. 0 takes a free one.")] = None,
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], Parameter(help="What is logged.")] = "info",
+    worker: Annotated[bool, Parameter(help="Whether background runs are performed here too.")] = True,
+    log_level: LogLevel = "info",
 ) -> None:
     """Run the server.
 
     Without a configuration it listens on http://127.0.0.1:8080, takes any key, and every model name is answered by the
-    embedded model.
+    embedded model. With --no-worker background runs are left to `antiphon worker`, which needs PostgreSQL.
     """
     settings = read_config(config)
     listening = replace(
@@ -64,9 +67,11 @@ def serve_command(
     )
     settings = replace(settings, server=listening)
     refuse_open_server(settings)
+    if not worker:
+        refuse_lone_file(settings)
     log_to_stderr(log_level)
     with server.bind(listening.host, listening.port) as listener:
-        uvloop.run(serve(settings, partial(_listen, listener)))
+        uvloop.run(serve(settings, partial(_listen, listener), works=worker))
 
 
 async def _listen(listener: socket.socket, http: HttpApp) -> None:
@@ -77,6 +82,27 @@ async def _listen(listener: socket.socket, http: HttpApp) -> None:
     await server.listen(http, listener, ready=ready)
 
 
+@app.command(name="worker")
+def worker_command(*, config: ConfigFile = None, log_level: LogLevel = "info") -> None:
+    """Run a worker alone: it performs background runs for servers that share its PostgreSQL."""
+    settings = read_config(config)
+    refuse_lone_file(settings)
+    log_to_stderr(log_level)
+    uvloop.run(work(settings, lambda: _say(f"Antiphon works on background runs of {shown_store_url(settings)}.")))
+
+
+@app.command(name="migrate")
+def migrate_command(
+    *,
+    config: ConfigFile = None,
+    post: Annotated[bool, Parameter(help="Also the steps that no older version can live with.", negative="")] = False,
+) -> None:
+    """Bring the database to this version's schema. It is safe while an older version serves, but for --post."""
+    settings = read_config(config)
+    steps = uvloop.run(migrate(settings.store, post=post))
+    print("\n".join(steps) if steps else "The database is up to date.")
+
+
 @app.command
 def check(*, config: ConfigFile = None) -> None:
     """Say what is wrong with a configuration, and how to mend it."""
@@ -84,11 +110,7 @@ def check(*, config: ConfigFile = None) -> None:
     refuse_open_server(settings)
     deployments = read_deployments(settings)
     print(f"The configuration is sound. It serves {', '.join(deployment.name for deployment in deployments)}")
-    print(f"on {settings.server.host}:{settings.server.port}, and keeps responses in {_place(settings)}.")
-
-
-def _place(settings: Config) -> str:
-    return settings.store.url or default_store_url()
+    print(f"on {settings.server.host}:{settings.server.port}, and keeps responses in {shown_store_url(settings)}.")
 
 
 @models.command(name="list")

@@ -11,7 +11,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct, inspect
@@ -48,6 +48,7 @@ class Storage(Struct, frozen=True, forbid_unknown_fields=True):
     """``[store]``: where responses are kept and for how long. No URL: under the platform's user data folder."""
 
     url: str | None = None
+    waker: Literal["listen", "poll"] = "listen"
     blobs: str | None = None
     retention_days: Positive = 30
 
@@ -64,6 +65,8 @@ class Background(Struct, frozen=True, forbid_unknown_fields=True):
     workers: Positive = 16
     lease_seconds: Positive = 20
     max_attempts: Positive = 3
+    drain_seconds: Annotated[int, Meta(ge=0)] = 10
+    event_ttl_seconds: Positive = 86_400
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,8 +111,6 @@ def without_effect(config: Config) -> list[str]:
     return [
         name
         for name, is_given in (
-            ("[background]", config.background != Background()),
-            ("[encryption]", config.encryption != Encryption()),
             ("[[image_deployments]]", bool(config.image_deployments)),
             ("[store] blobs", config.store.blobs is not None),
         )
@@ -120,6 +121,21 @@ def without_effect(config: Config) -> list[str]:
 def default_store_url() -> str:
     """The database in the user's data folder."""
     return f"sqlite:///{user_data_path('antiphon') / 'antiphon.db'}"
+
+
+def shown_store_url(config: Config) -> str:
+    """The database as it may be shown: without what opens it."""
+    url = config.store.url or default_store_url()
+    return re.sub(r"://[^/@]*@", "://", url).partition("?")[0]
+
+
+def refuse_lone_file(config: Config) -> None:
+    """Servers and workers of their own need a database that several processes can open. Raises `ConfigError`."""
+    if (config.store.url or default_store_url()).startswith("sqlite:"):
+        raise ConfigError(
+            "SQLite serves one process, and `antiphon serve` performs background runs itself. For workers of their own "
+            'give [store] a url such as "postgresql://user@host/antiphon".'
+        )
 
 
 def is_loopback(host: str) -> bool:

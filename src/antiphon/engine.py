@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import aclosing, suppress
 
 import anyio
@@ -16,11 +16,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from antiphon.backends import Backend, UpstreamError
-from antiphon.core.calls import OpenCall
+from antiphon.core.calls import CallKind, OpenCall
 from antiphon.core.machine import Machine
+from antiphon.core.notes import CallAnswered, CallStarted, Note
+from antiphon.core.replay import replayed
 from antiphon.core.turn import Choice, Turn
 from antiphon.protocol.events import PhaseType, StreamEvent
-from antiphon.protocol.items import Item
 from antiphon.protocol.response import Response, ResponseError
 from antiphon.tools import Tool
 
@@ -30,7 +31,11 @@ Emit = Callable[[list[StreamEvent]], Awaitable[None]]
 """Takes events on. It is called by one task at a time."""
 
 Keep = Callable[[Response, Mapping[str, str]], Coroutine[None, None, None]]
-"""Stores a final response and what the model read of each hosted call, by item id; returns when both are durable."""
+"""Stores a final response and what the model read of each hosted call, by item id; returns when both are durable, or
+when they are certain to be with the terminal event, which is emitted next."""
+
+Settle = Callable[[], Awaitable[None]]
+"""Returns when all that was emitted is durable."""
 
 ENDING_SECONDS = 10.0
 """How long the end of a run may take once nobody waits for it."""
@@ -49,6 +54,21 @@ class Task(Struct, frozen=True):
     allowed: frozenset[str] | None = None
     raw_thoughts: bool = False
 
+    def machine(self, new_id: Callable[[str], str]) -> Machine:
+        """The machine of a run that begins."""
+        return Machine(
+            self.response, new_id=new_id, kinds=self.kinds, allowed=self.allowed, raw_thoughts=self.raw_thoughts
+        )
+
+    def machine_after(self, log: Iterable[StreamEvent | Note], new_id: Callable[[str], str]) -> Machine:
+        """The machine of a run that goes on after what its log says."""
+        return replayed(log, new_id=new_id, kinds=self.kinds, allowed=self.allowed, raw_thoughts=self.raw_thoughts)
+
+    @property
+    def kinds(self) -> dict[str, CallKind]:
+        """How the calls of each tool show themselves."""
+        return {name: tool.kind for name, tool in self.tools.items()}
+
 
 async def run(task: Task, *, new_id: Callable[[str], str], now: Callable[[], int], emit: Emit, keep: Keep) -> Response:
     """Make a response, from ``response.created`` to its one terminal event, and return it final.
@@ -58,19 +78,31 @@ async def run(task: Task, *, new_id: Callable[[str], str], now: Callable[[], int
     response that is ``cancelled``, and nothing is raised but the cancellation itself. A final response is kept before
     its terminal event is emitted.
     """
-    running = Running(task, new_id=new_id, emit=emit, keep=keep)
+    machine = task.machine(new_id)
+    return await _run(Running(task, machine, held=machine.start(), emit=emit, keep=keep), now)
+
+
+async def go_on(
+    task: Task, machine: Machine, *, now: Callable[[], int], emit: Emit, keep: Keep, settle: Settle
+) -> Response:
+    """Make a response from where ``machine``, made by `Task.machine_after`, stands; return it final.
+
+    It is told at once that the run goes on, so that every fault ends in ``response.failed``. Before a call that must
+    not be made twice its beginning is noted, and durable by ``settle``; one that another process began so is not made.
+    """
+    running = Running(task, machine, emit=emit, keep=keep, settle=settle)
+    return await _run(running, now)
+
+
+async def _run(running: Running, now: Callable[[], int]) -> Response:
+    response = running.machine.response
     try:
         await running.converse()
         await running.complete(now())
     except UpstreamError as error:
         log.warning(
             "upstream failed",
-            extra={
-                "action": "upstream_failed",
-                "response": task.response.id,
-                "fault": error.fault,
-                "detail": error.detail,
-            },
+            extra={"action": "upstream_failed", "response": response.id, "fault": error.fault, "detail": error.detail},
         )
         if running.unheard:
             raise
@@ -81,28 +113,35 @@ async def run(task: Task, *, new_id: Callable[[str], str], now: Callable[[], int
     except Exception:
         if running.unheard:
             raise
-        log.exception("run failed", extra={"action": "run_failed", "response": task.response.id})
+        log.exception("run failed", extra={"action": "run_failed", "response": response.id})
         await running.fail(ResponseError(code="server_error", message="The server had an error. Please try again."))
     return running.machine.response
 
 
 class Running:
-    """A run in progress: the machine, and the opening events for as long as they are held back."""
+    """A run in progress. ``held``: the opening events, for as long as they are held back.
 
-    def __init__(self, task: Task, *, new_id: Callable[[str], str], emit: Emit, keep: Keep) -> None:
+    Without ``settle`` nobody can take the run over, and nothing needs to be noted.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        machine: Machine,
+        *,
+        emit: Emit,
+        keep: Keep,
+        held: list[StreamEvent] | None = None,
+        settle: Settle | None = None,
+    ) -> None:
         self._task = task
         self._emit = emit
         self._keep = keep
-        self._outputs: dict[str, str] = {}
+        self._settle = settle
+        self._outputs = dict(machine.outputs)
         self._turnstile = asyncio.Lock()
-        self.machine = Machine(
-            task.response,
-            new_id=new_id,
-            kinds={name: tool.kind for name, tool in task.tools.items()},
-            allowed=task.allowed,
-            raw_thoughts=task.raw_thoughts,
-        )
-        self._held = self.machine.start()
+        self.machine = machine
+        self._held = held or []
 
     @property
     def unheard(self) -> bool:
@@ -110,23 +149,32 @@ class Running:
         return bool(self._held)
 
     async def converse(self) -> None:
-        """Model, tools, model, tools."""
-        turn = self._task.turn
+        """Model, tools, model, tools; on from a turn that was finished by another process, if there is one."""
+        if self._settle is not None:
+            await self._emit(self.machine.resume())
+        is_spoken = self.machine.turn_ended
         while True:
-            await self._speak(turn)
+            if not is_spoken:
+                await self._speak(self._next_turn())
+            is_spoken = False
             hosted = [call for call in self.machine.calls if call.kind.hosted]
             if not hosted:
                 return
-            await self._answers(hosted)
+            await self._answers(self.machine.waiting)
             if len(hosted) < len(self.machine.calls) or self.machine.cut_short:
                 return
-            items: list[Item] = [*self._task.turn.items, *self.machine.finished]
-            turn = replace(
-                self._task.turn,
-                items=items,
-                outputs={**self._task.turn.outputs, **self._outputs},
-                choice=_relaxed(self._task.turn.choice),
-            )
+
+    def _next_turn(self) -> Turn:
+        """The first turn, or the one after what was said and answered."""
+        first, said = self._task.turn, self.machine.said
+        if not said:
+            return first
+        return replace(
+            first,
+            items=[*first.items, *said],
+            outputs={**first.outputs, **self._outputs},
+            choice=_relaxed(first.choice),
+        )
 
     async def complete(self, now: int) -> None:
         """Keep the response, then say that it is over."""
@@ -177,7 +225,7 @@ class Running:
                 events = self.machine.feed(deltas)
                 if self._held:
                     await self._say(events)
-                elif events:
+                elif events or (self._settle is not None and self.machine.notes):
                     await self._emit(events)
         if self.machine.speaking:
             raise UpstreamError("server_error", "The model's server ended its stream early.")
@@ -205,10 +253,26 @@ class Running:
             async with self._turnstile:
                 await self._say(self.machine.phase(call, phase))
 
-        answered = await self._task.tools[call.name].call(call, report)
+        tool = self._task.tools[call.name]
+        if self._settle is None or tool.repeats(call):
+            answered = await tool.call(call, report)
+        elif call.id in self.machine.started:
+            answered = tool.lost(call)
+        else:
+            await self._begin(call, self._settle)
+            answered = await tool.call(call, report)
         self._outputs[call.id] = answered.output
         async with self._turnstile:
-            await self._say(self.machine.answer(call, answered.item))
+            events = self.machine.answer(call, answered.item)
+            self.machine.notes.append(CallAnswered(call.id, answered.output))
+            await self._say(events)
+
+    async def _begin(self, call: OpenCall, settle: Settle) -> None:
+        """Note durably that a call is about to be made: whoever finds the note does not make it again."""
+        async with self._turnstile:
+            self.machine.notes.append(CallStarted(call.id))
+            await self._emit([])
+        await settle()
 
     async def _say(self, events: list[StreamEvent]) -> None:
         held, self._held = self._held, []

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from antiphon.http.auth import Config as Auth
 from antiphon.http.auth import Key
-from antiphon.wiring import serve
+from antiphon.wiring.running import serve
 from tests.acceptance.operating import configured, operating
 from tests.serving import scripted, serving
 

@@ -20,6 +20,8 @@ from msgspec.structs import replace
 from antiphon.core.calls import CallKind, OpenCall, Silent
 from antiphon.core.deltas import Call, Delta, Finish, FinishReason, Refused, Text, Thought
 from antiphon.core.machine import Machine
+from antiphon.core.notes import Note
+from antiphon.core.replay import replayed
 from antiphon.protocol.calls import McpCall, McpHttpError, WebSearchCall
 from antiphon.protocol.content import Logprob
 from antiphon.protocol.events import ItemDelta, McpArgumentsDone, PhaseType, StreamEvent
@@ -34,6 +36,8 @@ Strand = list[Delta]
 Ending = Literal["complete", "fail", "cancel"]
 State = Literal["new", "idle", "speaking", "ended"]
 Watch = Callable[["Play"], None]
+Emission = list[StreamEvent | Note]
+"""What one step of a machine leaves in a log."""
 
 
 def searched(call: OpenCall) -> OutputItem:
@@ -118,25 +122,50 @@ class Dialogue(Struct, frozen=True):
 
 
 class Play:
-    """A dialogue on the stage: the machine, what it said so far, and which hosted calls wait."""
+    """A dialogue on the stage: the machine, what it said so far, and which hosted calls wait.
 
-    def __init__(self, dialogue: Dialogue, watch: Watch | None = None) -> None:
-        numbers = count()
+    ``before``: what other plays of the same response left in its log; this one takes over and goes on with ``resume``.
+    """
+
+    def __init__(self, dialogue: Dialogue, watch: Watch | None = None, *, before: list[Emission] | None = None) -> None:
+        numbers = count(1000 * len(before or []))
         self.dialogue = dialogue
-        self.machine = Machine(
-            Response(id="resp_0", created_at=NOW, model="m", status="queued", parallel_tool_calls=dialogue.parallel),
-            new_id=lambda prefix: f"{prefix}_{next(numbers)}",
-            kinds=KINDS,
-            allowed=dialogue.allowed,
-            raw_thoughts=dialogue.raw,
-        )
+        self._new_id = lambda prefix: f"{prefix}_{next(numbers)}"
+        self.machine = self._again(before) if before else self._first()
+        self._begin = self.machine.resume if before else self.machine.start
         self.events: list[StreamEvent] = []
+        self.emissions: list[Emission] = []
         self.heard: list[list[Delta]] = []
         self.state: State = "new"
-        self.answered: list[OpenCall] = []
+        self.answered = [call for call in self.machine.calls if call not in self.machine.waiting]
         self._watch = watch
         self._picks = iter(dialogue.picks)
         self._steps = 0
+
+    def _first(self) -> Machine:
+        return Machine(
+            Response(
+                id="resp_0", created_at=NOW, model="m", status="queued", parallel_tool_calls=self.dialogue.parallel
+            ),
+            new_id=self._new_id,
+            kinds=KINDS,
+            allowed=self.dialogue.allowed,
+            raw_thoughts=self.dialogue.raw,
+        )
+
+    def _again(self, log: list[Emission]) -> Machine:
+        return replayed(
+            [entry for emission in log for entry in emission],
+            new_id=self._new_id,
+            kinds=KINDS,
+            allowed=self.dialogue.allowed,
+            raw_thoughts=self.dialogue.raw,
+        )
+
+    def change_machines(self) -> None:
+        """Go on with a machine that is made of what the other one told."""
+        self.machine = self._again(self.emissions)
+        self.answered = [call for call in self.machine.calls if call not in self.machine.waiting]
 
     @property
     def waiting(self) -> list[OpenCall]:
@@ -145,16 +174,17 @@ class Play:
 
     def run(self) -> Play:
         """Play it to its end."""
-        self._step(self.machine.start, "idle")
+        self._step(self._begin, "idle")
+        self._serve(one=False)
         for turn in self.dialogue.turns:
             self._turn(turn)
         self._look()
         if self.dialogue.ending == "complete":
-            self.events += self.machine.complete(NOW)
+            self._tell(self.machine.complete(NOW))
         elif self.dialogue.ending == "fail":
-            self.events += self.machine.fail(CRASH)
+            self._tell(self.machine.fail(CRASH))
         else:
-            self.events += self.machine.cancel()
+            self._tell(self.machine.cancel())
         self.state = "ended"
         self._look()
         return self
@@ -202,9 +232,13 @@ class Play:
         if self._is_over():
             return
         self._look()
-        self.events += step()
+        self._tell(step())
         self.state = then
         self._steps += 1
+
+    def _tell(self, events: list[StreamEvent]) -> None:
+        self.events += events
+        self.emissions.append([*events, *self.machine.take_notes()])
 
     def _is_over(self) -> bool:
         """Whether it is broken off here. Before ``start`` nothing can be broken off."""

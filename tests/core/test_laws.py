@@ -7,116 +7,80 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import Phase, find, given, settings
-from msgspec import UNSET
 from msgspec.structs import replace
 
 from antiphon.core.deltas import Call, Delta, Finish, Refused, Text, Thought
-from antiphon.core.fold import fold
 from antiphon.core.machine import IllegalStep
 from antiphon.protocol.calls import McpCall, WebSearchCall
-from antiphon.protocol.content import Logprob, OutputText, ReasoningText, RefusalPart, SummaryText
+from antiphon.protocol.content import OutputText, ReasoningText, RefusalPart, SummaryText
 from antiphon.protocol.events import (
-    FunctionArgumentsDone,
-    ItemAdded,
-    ItemDelta,
     ItemDone,
-    ItemPhase,
     McpArgumentsDone,
-    PartAdded,
-    PartDone,
-    ReasoningTextDelta,
-    ReasoningTextDone,
-    RefusalDelta,
-    RefusalDone,
     Snapshot,
-    StreamEvent,
-    SummaryPartAdded,
-    SummaryPartDone,
-    SummaryTextDelta,
-    SummaryTextDone,
-    TextDelta,
-    TextDone,
 )
 from antiphon.protocol.items import FunctionCall, Message, OutputItem, ReasoningItem
 from antiphon.protocol.response import ResponseError
-from tests.core.dialogues import CRASH, KINDS, NOW, Dialogue, Play, dialogues, finer
+from tests.core.dialogues import CRASH, NOW, Dialogue, Play, dialogues, finer
+from tests.core.laws import (
+    called_name,
+    expect_law_1,
+    expect_law_2,
+    expect_law_3,
+    expect_law_3_of_parts,
+    expect_law_4,
+    expect_law_5,
+    expect_law_7,
+    part_text,
+    told_logprobs,
+    told_parts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-TERMINAL = ("response.completed", "response.incomplete", "response.failed")
 
 
 @given(dialogues())
 def test_law_1_sequence_numbers_have_no_gaps(dialogue: Dialogue) -> None:
     """0, 1, 2 ..."""
-    events = Play(dialogue).run().events
-    assert list(range(len(events))) == [event.sequence_number for event in events]
+    expect_law_1(Play(dialogue).run().events)
 
 
 @given(dialogues())
 def test_law_2_the_response_is_the_fold_of_its_events(dialogue: Dialogue) -> None:
     """Whoever reads the stream knows the response; without the terminal event, all that was said of it."""
     play = Play(dialogue).run()
-    assert play.machine.response == fold(play.events)
-    before_the_end = fold(play.events[:-1])
-    assert before_the_end is not None
-    assert play.machine.response.output == before_the_end.output
+    expect_law_2(play.events, play.machine.response)
 
 
 @given(dialogues())
 def test_law_3_every_item_is_added_once_in_index_order_and_done_once(dialogue: Dialogue) -> None:
     """And stands in the output at its index, as it was when it was done."""
     play = Play(dialogue).run()
-    added = [event for event in play.events if isinstance(event, ItemAdded)]
-    done = {event.output_index: event.item for event in play.events if isinstance(event, ItemDone)}
-    assert list(range(len(added))) == [event.output_index for event in added]
-    assert len(added) == sum(isinstance(event, ItemDone) for event in play.events)
-    assert play.machine.response.output == [done[index] for index in range(len(added))]
-    assert [event.item.id for event in added] == [item.id for item in play.machine.response.output]
+    expect_law_3(play.events, play.machine.response)
 
 
 @given(dialogues())
 def test_law_3_holds_for_parts_too(dialogue: Dialogue) -> None:
     """Each is added once, in index order, written under its index, and done once."""
     play = Play(dialogue).run()
-    for index, item in enumerate(play.machine.response.output):
-        events = [event for event in play.events if place(event) == index and part_index(event) is not None]
-        written = [number for number, _ in groupby(events, key=part_index)]
-        assert list(range(len(told_parts(item)))) == written
-        for number in written:
-            whole = [event for event in events if part_index(event) == number]
-            added = [isinstance(event, PartAdded | SummaryPartAdded) for event in whole]
-            done = [isinstance(event, PartDone | SummaryPartDone) for event in whole]
-            assert [True, *[False] * (len(whole) - 1)] == added
-            assert [*[False] * (len(whole) - 1), True] == done
+    expect_law_3_of_parts(play.events, play.machine.response)
 
 
 @given(dialogues())
 def test_law_4_deltas_add_up_to_their_done(dialogue: Dialogue) -> None:
     """In the text, in its part, in its item; log-probabilities too."""
     play = Play(dialogue).run()
-    for index, item in enumerate(play.machine.response.output):
-        events = [event for event in play.events if place(event) == index]
-        assert told_parts(item) == [event.part for event in events if isinstance(event, PartDone | SummaryPartDone)]
-        assert told_texts(item) == [done_text(event) for event in events if done_text(event) is not None]
-        assert "".join(told_texts(item)) == "".join(delta_text(event) for event in events)
-        assert told_logprobs(item) == [
-            logprob for event in events if isinstance(event, TextDelta) for logprob in event.logprobs
-        ]
-        assert told_logprobs(item) == [
-            logprob for event in events if isinstance(event, TextDone) for logprob in event.logprobs
-        ]
+    expect_law_4(play.events, play.machine.response)
 
 
 @given(dialogues())
 def test_law_5_there_is_exactly_one_terminal_event_the_last(dialogue: Dialogue) -> None:
     """Whatever happens."""
-    names = [event.type for event in Play(dialogue).run().events if isinstance(event, Snapshot)]
+    events = Play(dialogue).run().events
+    expect_law_5(events)
+    names = [event.type for event in events if isinstance(event, Snapshot)]
     assert ["response.created", "response.in_progress"] == names[:2]
-    assert [name for name in names if name in TERMINAL] == names[2:]
     assert len(names) == 3
-    assert isinstance(Play(dialogue).run().events[-1], Snapshot)
 
 
 @given(dialogues())
@@ -129,20 +93,7 @@ def test_law_6_cutting_the_text_of_a_model_finer_changes_no_response(dialogue: D
 def test_law_7_the_model_writes_one_item_at_a_time(dialogue: Dialogue) -> None:
     """What is written belongs to the last item that was added; before the next one, all but hosted calls are done."""
     play = Play(dialogue).run()
-    latest = -1
-    undone: set[int] = set()
-    for event in play.events:
-        match event:
-            case ItemAdded():
-                assert undone <= {index for index, item in enumerate(play.machine.response.output) if is_hosted(item)}
-                latest = event.output_index
-                undone.add(latest)
-            case ItemDone():
-                undone.discard(event.output_index)
-            case Snapshot() | ItemPhase():
-                pass
-            case _:
-                assert latest == place(event)
+    expect_law_7(play.events, play.machine.response)
 
 
 @given(dialogues())
@@ -223,126 +174,9 @@ SEARCHED = WebSearchCall(id="ws_of_another")
 """A finished search that belongs to no call."""
 
 
-def place(event: StreamEvent) -> int | None:
-    """The output index of an event."""
-    match event:
-        case Snapshot():
-            return None
-        case (
-            ItemAdded()
-            | ItemDone()
-            | PartAdded()
-            | PartDone()
-            | TextDelta()
-            | TextDone()
-            | RefusalDelta()
-            | RefusalDone()
-            | ReasoningTextDelta()
-            | ReasoningTextDone()
-            | SummaryPartAdded()
-            | SummaryPartDone()
-            | SummaryTextDelta()
-            | SummaryTextDone()
-            | ItemDelta()
-            | FunctionArgumentsDone()
-            | McpArgumentsDone()
-            | ItemPhase()
-        ):
-            return event.output_index
-        case other:  # the machine makes no others
-            raise AssertionError(other)
-
-
-def part_index(event: StreamEvent) -> int | None:
-    """The index of the part that an event is about; None where it is about none."""
-    match event:
-        case PartAdded() | PartDone() | TextDelta() | TextDone() | RefusalDelta() | RefusalDone():
-            return event.content_index
-        case ReasoningTextDelta() | ReasoningTextDone():
-            return event.content_index
-        case SummaryPartAdded() | SummaryPartDone() | SummaryTextDelta() | SummaryTextDone():
-            return event.summary_index
-        case _:
-            return None
-
-
-def delta_text(event: StreamEvent) -> str:
-    """The text of a delta; nothing of any other event."""
-    match event:
-        case TextDelta() | RefusalDelta() | ReasoningTextDelta() | SummaryTextDelta() | ItemDelta():
-            return event.delta
-        case _:
-            return ""
-
-
-def done_text(event: StreamEvent) -> str | None:
-    """The whole text of an event that ends one; None of any other."""
-    match event:
-        case TextDone() | ReasoningTextDone() | SummaryTextDone():
-            return event.text
-        case RefusalDone():
-            return event.refusal
-        case FunctionArgumentsDone() | McpArgumentsDone():
-            return event.arguments
-        case _:
-            return None
-
-
-def told_parts(item: OutputItem) -> list[object]:
-    """The parts of an item."""
-    match item:
-        case Message():
-            return [*item.content]
-        case ReasoningItem():
-            return [*item.summary, *([] if item.content is UNSET else item.content)]
-        case _:
-            return []
-
-
-def told_texts(item: OutputItem) -> list[str]:
-    """The texts of an item: of its parts, or its arguments."""
-    match item:
-        case FunctionCall() | McpCall():
-            return [item.arguments]
-        case _:
-            return [part_text(part) for part in told_parts(item)]
-
-
-def part_text(part: object) -> str:
-    """The text of a part."""
-    match part:
-        case OutputText() | ReasoningText() | SummaryText():
-            return part.text
-        case RefusalPart():
-            return part.refusal
-        case other:
-            raise AssertionError(other)
-
-
-def told_logprobs(item: OutputItem) -> list[Logprob]:
-    """The log-probabilities of an item."""
-    return [logprob for part in told_parts(item) if isinstance(part, OutputText) for logprob in part.logprobs]
-
-
 def kept(output: list[OutputItem], kind: type[OutputText | RefusalPart | ReasoningText | SummaryText]) -> str:
     """All text of one kind, in order."""
     return "".join(part_text(part) for item in output for part in told_parts(item) if isinstance(part, kind))
-
-
-def called_name(item: OutputItem) -> str:
-    """The name of the function that an item calls; empty if it calls none."""
-    match item:
-        case FunctionCall() | McpCall():
-            return item.name
-        case WebSearchCall():
-            return "search"
-        case _:
-            return ""
-
-
-def is_hosted(item: OutputItem) -> bool:
-    """Whether the server answers this item."""
-    return called_name(item) in KINDS
 
 
 def is_whole(item: OutputItem, play: Play) -> bool:

@@ -20,7 +20,7 @@ from antiphon.protocol.calls import (
     WebSearchCall,
 )
 from antiphon.protocol.computer import ComputerCall, ComputerCallOutput, Wait
-from antiphon.protocol.content import ComputerScreenshot, InputText
+from antiphon.protocol.content import ComputerScreenshot, InputText, OutputText
 from antiphon.protocol.errors import ApiError, ErrorObject
 from antiphon.protocol.items import (
     Compaction,
@@ -104,6 +104,27 @@ def test_a_call_that_was_cut_short_and_never_answered_is_left_out() -> None:
     assert [user("a")] == transcript([call("1", "incomplete"), user("a")])
     items: list[Item] = [call("1", "incomplete"), output("1")]
     assert items == transcript(items)
+
+
+def test_what_was_broken_off_and_said_anew_is_left_out() -> None:
+    """Prose that another of the model's items follows at once, whatever that is."""
+    half = Message(id="msg_1", role="assistant", status="incomplete", content=[OutputText(text="Once upo")])
+    thought = ReasoningItem(id="rs_1", summary=[], status="incomplete")
+    whole = Message(id="msg_2", role="assistant", content=[OutputText(text="Once upon a time")])
+    assert [user("a"), whole] == transcript([user("a"), half, whole])
+    assert [user("a"), whole] == transcript([user("a"), thought, half, thought, whole])
+    assert [call("1"), output("1")] == transcript([half, call("1"), output("1")])
+    assert [WebSearchCall(id="ws_1")] == transcript([thought, WebSearchCall(id="ws_1")])
+
+
+def test_what_a_limit_cut_short_stays() -> None:
+    """It is the last of its response: somebody else goes on."""
+    half = Message(id="msg_1", role="assistant", status="incomplete", content=[OutputText(text="Once upo")])
+    thought = ReasoningItem(id="rs_1", summary=[], status="incomplete")
+    for cut_short in (half, thought):
+        items: list[Item] = [user("a"), cut_short, user("go on")]
+        assert items == transcript(items)
+        assert items[:2] == transcript(items[:2])
 
 
 @pytest.mark.parametrize(

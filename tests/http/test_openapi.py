@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, cast  # an OpenAPI document is open
+from typing import TYPE_CHECKING, Any  # an OpenAPI document is open
 
 import httpx2 as httpx
 import jsonschema_rs
 import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
-from antiphon.http.app import routes
-from antiphon.http.models import Models
 from antiphon.http.openapi import OPERATIONS, REQUESTS, document
-from antiphon.http.responses import Responses
-from antiphon.lifecycle import Lifecycle
-from antiphon.store.store import Store
+from scripts.reference.http import answers
 from tests.serving import scripted, serving
 
 if TYPE_CHECKING:
@@ -59,10 +55,7 @@ def faults(described: Document, name: str, value: object) -> list[str]:
 
 def routed() -> dict[str, set[str]]:
     """The paths and methods that the application answers, in the words of OpenAPI."""
-    nothing = cast("Lifecycle", None)  # the table of routes is made, and no route is called
-    responses = Responses(nothing, cast("Store", None), body_limit=0, done_marker=False)  # as above
-    table = routes(responses, Models({}, since=0))
-    return {re.sub(r":\w+}", "}", path): set(methods) for path, methods in table.items()}
+    return {re.sub(r":\w+}", "}", path): methods for path, methods in answers().items()}
 
 
 def test_the_document_names_every_route_and_no_other(described: Document) -> None:

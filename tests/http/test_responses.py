@@ -274,19 +274,11 @@ def test_an_unknown_model_that_is_looked_up_is_not_found() -> None:
     assert (404, "model_not_found") == (answer.status_code, answer.json()["error"]["code"])
 
 
-def test_background_is_refused_until_it_can_run(address: str) -> None:
-    """A parameter that changes what a request means is not ignored."""
-    answer = httpx.post(f"{address}/v1/responses", json={"model": "m", "input": "hi", "background": True})
-    assert (400, "background") == (answer.status_code, answer.json()["error"]["param"])
-
-
-def test_a_synchronous_response_cannot_be_cancelled_or_streamed_again(client: OpenAI) -> None:
+def test_a_synchronous_response_cannot_be_cancelled(client: OpenAI) -> None:
     """Only background runs can."""
     response = client.responses.create(model="m", input="hi")
     with pytest.raises(BadRequestError, match=r"Cannot cancel a synchronous response\."):
         client.responses.cancel(response.id)
-    with pytest.raises(BadRequestError, match="cannot be streamed"):
-        client.responses.retrieve(response.id, stream=True)
 
 
 def test_obfuscation_can_be_left_out(client: OpenAI) -> None:

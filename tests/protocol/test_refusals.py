@@ -85,7 +85,7 @@ WORDED: list[tuple[ApiError, int, str | None, str | None, str]] = [
     ),
     (refusals.not_cancellable_synchronous(), 400, None, None, "Cannot cancel a synchronous response."),
     (
-        refusals.not_streamable("background"),
+        refusals.background_not_stored(),
         400,
         None,
         "stream",

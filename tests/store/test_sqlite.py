@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -17,9 +18,19 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from antiphon.store import Conflict, ItemRow, Statement, StoreBusy, StoreTooNew, StoreUnavailable, StoreUrlError, sqlite
+from antiphon.store import (
+    Conflict,
+    ItemRow,
+    Statement,
+    StoreBusy,
+    StoreTooNew,
+    StoreUnavailable,
+    StoreUrlError,
+    migrations,
+    sqlite,
+)
 from antiphon.store import sqlite_files as files
-from antiphon.store.sqlite import READERS, connect
+from antiphon.store.sqlite import READERS, connect, migrate
 from antiphon.store.store import Store
 from tests.store.rows import context, response, save
 
@@ -370,19 +381,55 @@ async def test_opening_again_runs_no_migration_twice(url: str) -> None:
     for _ in range(2):
         database = await connect(url)
         steps = await database.fetch("SELECT number, name FROM migrations ORDER BY number", {})
-        assert steps == [(1, "responses")]
+        assert steps == [(step.number, step.name) for step in migrations.read("sqlite")]
         await database.aclose()
 
 
-async def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
+async def test_a_database_that_a_newer_version_has_changed_is_refused(url: str) -> None:
     """It is left as it is, for the version that understands it, and is not held."""
     await (await connect(url)).aclose()
     with closing(files.open_to_write(files.path(url))) as connection:
-        connection.execute("INSERT INTO migrations VALUES (999, 'from the future')")
+        connection.execute("INSERT INTO migrations VALUES (999, 'from_the_future_post')")
 
     for _ in range(2):
         with pytest.raises(StoreTooNew, match="schema 999"):
             await connect(url)
+
+
+async def test_what_a_newer_version_has_added_is_no_hindrance(url: str) -> None:
+    """An older version serves beside it."""
+    await (await connect(url)).aclose()
+    with closing(files.open_to_write(files.path(url))) as connection:
+        connection.execute("INSERT INTO migrations VALUES (999, 'from_the_future')")
+
+    database = await connect(url)
+    await database.aclose()
+
+
+async def test_a_database_of_the_first_version_is_brought_to_this_one(url: str) -> None:
+    """By hand or when it is opened, each step is run once."""
+    await (await connect(url)).aclose()
+    first, *later = migrations.read("sqlite")
+    await anyio.Path(files.path(url)).unlink()
+    with closing(sqlite3.connect(files.path(url))) as connection:
+        connection.executescript(first.sql)
+        connection.execute("CREATE TABLE migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL)")
+        connection.execute("INSERT INTO migrations VALUES (1, 'responses')")
+        connection.commit()
+
+    assert await migrate(url) == [step.name for step in later]
+    assert await migrate(url) == []
+    assert len(await migrate("sqlite://")) == 1 + len(later)
+
+
+async def test_nobody_else_is_there_to_tell_or_to_hear(url: str) -> None:
+    """A database of one process says so."""
+    database = await connect(url, pooled=True)
+    await database.notify("r1")
+
+    assert (False, "sqlite") == (database.is_shared, database.engine)
+    assert await database.listen(print) is False
+    await database.aclose()
 
 
 async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from antiphon.core.place import EndStatus, Place
+from antiphon.protocol.calls import CodeInterpreterCall, FileSearchCall, ImageGenerationCall, McpCall, WebSearchCall
+from antiphon.protocol.computer import ComputerCall
 from antiphon.protocol.events import FunctionArgumentsDone, ItemDelta, ItemPhase, PhaseType, StreamEvent
 from antiphon.protocol.items import FunctionCall, OutputItem
 from antiphon.protocol.parts import ItemStatus
@@ -48,6 +51,11 @@ class OpenCall:
         """Append to the arguments."""
         self._pieces.append(arguments)
         return self.kind.wrote(self, arguments)
+
+    def recall(self, arguments: str) -> None:
+        """The arguments were written whole, as a log remembers them."""
+        self._pieces = [arguments]
+        self.status = "completed"
 
     def close(self, status: EndStatus) -> list[StreamEvent]:
         """The arguments are whole, or cut short. A whole call without any has the empty object, as recorded."""
@@ -127,6 +135,9 @@ class ClientFunction:
         ]
 
 
+FUNCTION = ClientFunction()
+
+
 class Silent:
     """A hosted tool that does not show its arguments while they are written: searches, images, a computer."""
 
@@ -144,6 +155,40 @@ class Silent:
     def began(self, call: OpenCall) -> list[StreamEvent]:
         """The call is in progress."""
         return [phase_event(call, self._began)]
+
+    def wrote(self, call: OpenCall, arguments: str) -> list[StreamEvent]:
+        """Nothing."""
+        return []
+
+    def wrote_all(self, call: OpenCall) -> list[StreamEvent]:
+        """Nothing."""
+        return []
+
+
+class Lost:
+    """A hosted call of which only its item is known: whoever answered it runs no more. It is never answered."""
+
+    prefix = ""
+    hosted = True
+
+    def __init__(self, item: OutputItem) -> None:
+        self._item = item
+
+    def item(self, call: OpenCall) -> OutputItem:
+        """The item as it was added, with the word for unfinished that its type has, if it has one."""
+        match self._item:
+            case FileSearchCall() | WebSearchCall() | CodeInterpreterCall() | ComputerCall() as item:
+                return replace(item, status="incomplete")
+            case McpCall() as item:
+                return replace(item, status="incomplete", arguments=call.arguments)
+            case ImageGenerationCall() as item:
+                return replace(item, status="failed")
+            case item:
+                return item
+
+    def began(self, call: OpenCall) -> list[StreamEvent]:
+        """Nothing."""
+        return []
 
     def wrote(self, call: OpenCall, arguments: str) -> list[StreamEvent]:
         """Nothing."""

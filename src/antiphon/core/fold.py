@@ -26,14 +26,16 @@ from antiphon.protocol.response import Response
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from antiphon.core.notes import Note
+
 Part = OutputText | RefusalPart | ReasoningText | SummaryText
 
 
-def fold(events: Iterable[StreamEvent]) -> Response | None:
+def fold(events: Iterable[StreamEvent | Note]) -> Response | None:
     """The response that these events, from the first on, add up to; None where there are none.
 
     Before the terminal event the output holds the finished items and the open one, ``in_progress``, as far as it is
-    written.
+    written. The notes of a log are passed over.
     """
     response: Response | None = None
     items: dict[int, PartialItem] = {}

@@ -19,22 +19,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import count
-from typing import Literal
 
 from msgspec.structs import replace
 
-from antiphon.core.calls import CallKind, ClientFunction, OpenCall, phase_event
+from antiphon.core.calls import FUNCTION, CallKind, Lost, OpenCall, phase_event
 from antiphon.core.deltas import Call, Delta, Finish, FinishReason, Refused, Text, Thought
+from antiphon.core.notes import CallOpened, CallWritten, Note, TurnBroken, TurnEnded
+from antiphon.core.past import Past, Phase
 from antiphon.core.place import Counter, EndStatus, Place
+from antiphon.core.usage import NO_USAGE, total
 from antiphon.core.writing import Finished, WritingMessage, WritingThought
 from antiphon.protocol.events import PhaseType, Snapshot, SnapshotType, StreamEvent
 from antiphon.protocol.items import OutputItem
-from antiphon.protocol.response import IncompleteDetails, InputTokens, OutputTokens, Response, ResponseError, Usage
+from antiphon.protocol.response import IncompleteDetails, Response, ResponseError
 
-Phase = Literal["new", "idle", "speaking", "ended"]
 NewId = Callable[[str], str]
-
-FUNCTION = ClientFunction()
 
 
 class IllegalStep(Exception):
@@ -44,9 +43,13 @@ class IllegalStep(Exception):
 class Machine:
     """One response on its way: ``start``, then turns of ``feed``, then one of ``complete``, ``fail`` and ``cancel``.
 
+    One that has to wait begins with ``queue``; one that a log gave back (`antiphon.core.replay`) goes on with
+    ``resume``. ``outputs`` and ``started`` are what that log says of hosted calls, by item id: what the model reads,
+    and which were about to be made. ``turn_ended``: the last turn that began has ended. ``notes`` wait to be taken.
+
     ``kinds`` names the hosted tools; a call of any other name is the client's. ``allowed`` names the only functions
     that may be called (None: all); a call of another is not said. ``raw_thoughts`` shows reasoning as it is, not as a
-    summary.
+    summary. ``past``: where it goes on from.
     """
 
     def __init__(
@@ -57,26 +60,36 @@ class Machine:
         kinds: Mapping[str, CallKind] | None = None,
         allowed: frozenset[str] | None = None,
         raw_thoughts: bool = False,
+        past: Past | None = None,
     ) -> None:
+        past = past or Past()
         self.response = response
+        self.notes: list[Note] = []
+        self.outputs, self.started, self.turn_ended = past.outputs, past.started, past.turn_ended
         self._new_id = new_id
         self._kinds = kinds or {}
         self._allowed = allowed
         self._raw_thoughts = raw_thoughts
-        self._number: Counter = count().__next__
-        self._phase: Phase = "new"
-        self._next_index = 0
-        self._done: dict[int, OutputItem] = {}
-        self._usage: Usage | None = None
-        self._reason: FinishReason = "stop"
-        self._message: WritingMessage | None = None
-        self._thought: WritingThought | None = None
-        self._call: OpenCall | None = None
+        self._number: Counter = count(past.next_number).__next__
+        self._phase: Phase = past.phase
+        self._next_index, self._first_index = past.next_index, past.first_index
+        self._done, self._broken = past.done, past.broken
+        self._usage = past.usage
+        self._reason: FinishReason = past.reason
+        self._message, self._thought, self._call = past.message, past.thought, past.call
         self._later: list[Delta] = []
-        self._calls: dict[str, OpenCall] = {}
-        self._first_index = 0
+        self._calls = past.calls
+        for place in past.places:
+            place.number = self._number
 
     # Steps
+
+    def queue(self) -> list[StreamEvent]:
+        """The response is there and waits; ``resume`` begins it."""
+        self._expect("new")
+        self._phase = "queued"
+        self.response = replace(self.response, status="queued")
+        return [self._snapshot("response.created"), self._snapshot("response.queued")]
 
     def start(self) -> list[StreamEvent]:
         """The response begins."""
@@ -85,11 +98,31 @@ class Machine:
         self.response = replace(self.response, status="in_progress")
         return [self._snapshot("response.created"), self._snapshot("response.in_progress")]
 
+    def resume(self) -> list[StreamEvent]:
+        """Begin a response that was queued, or go on after a replay.
+
+        What a broken turn left open is closed as incomplete: the model will be asked that turn anew. A call that nobody
+        here can answer any more is closed too. The other calls of a turn that ended wait on.
+        """
+        match self._phase:
+            case "queued":
+                self._phase = "idle"
+                self.response = replace(self.response, status="in_progress")
+                return [self._snapshot("response.in_progress")]
+            case "broken":
+                self._phase = "idle"
+                return self._break_turn()
+            case _:
+                self._expect("idle")
+        lost = [call for call in self.waiting if isinstance(call.kind, Lost)]
+        return [event for call in lost for event in self._end_call(call, call.kind.item(call))]
+
     def next_turn(self) -> None:
         """The model is about to be asked, for the first time or with the answers of the last turn."""
         self._expect("idle")
         self._expect_answers()
         self._phase = "speaking"
+        self.turn_ended = False
         self._calls = {}
         self._first_index = self._next_index
 
@@ -105,8 +138,13 @@ class Machine:
 
     @property
     def calls(self) -> list[OpenCall]:
-        """The calls of this turn that wait for an answer or were made for the client; those cut short are left out."""
+        """The whole calls of the last turn, hosted ones and the client's, answered or not."""
         return [call for call in self._calls.values() if call.status == "completed"]
+
+    @property
+    def waiting(self) -> list[OpenCall]:
+        """The hosted calls among them that have no answer yet."""
+        return [call for call in self.calls if call.place.output_index not in self._done]
 
     def phase(self, call: OpenCall, phase: PhaseType) -> list[StreamEvent]:
         """A hosted call goes on."""
@@ -143,6 +181,11 @@ class Machine:
         """The run was cancelled. What was said is kept. The wire has no event of its own for it."""
         return self._break_off(replace(self.response, status="cancelled"))
 
+    def take_notes(self) -> list[Note]:
+        """What the log of the last steps must hold behind their events; each is given once."""
+        notes, self.notes = self.notes, []
+        return notes
+
     @property
     def speaking(self) -> bool:
         """Whether a turn has begun and not finished."""
@@ -162,6 +205,12 @@ class Machine:
     def finished(self) -> list[OutputItem]:
         """The finished items, in order."""
         return [self._done[index] for index in sorted(self._done)]
+
+    @property
+    def said(self) -> list[OutputItem]:
+        """The finished items of the turns that ended, in order: what the model has to be shown of its own words."""
+        ended = self._next_index if self.turn_ended else self._first_index
+        return [self._done[index] for index in sorted(self._done) if index < ended and index not in self._broken]
 
     # What the model says
 
@@ -222,6 +271,8 @@ class Machine:
         place = self._place(kind.prefix)
         call = OpenCall(kind, place, key=delta.key, name=delta.name, call_id=self._new_id("call"))
         self._call = self._calls[delta.key] = call
+        if kind.hosted:
+            self.notes.append(CallOpened(call.id, call.key, call.name, call.call_id))
         return [*events, *call.open(), *self._more_arguments(call, delta.arguments)]
 
     def _may_call(self, name: str) -> bool:
@@ -252,8 +303,10 @@ class Machine:
             events += self._writing_message()[0]
         events += self._close_item(status)
         self._reason = finish.reason
-        self._usage = _sum(self._usage, finish.usage)
+        self._usage = total(self._usage, finish.usage)
         self._phase = "idle"
+        self.turn_ended = True
+        self.notes.append(TurnEnded(finish.reason, finish.usage))
         return events
 
     # Items
@@ -268,8 +321,10 @@ class Machine:
         if self._call is not None:
             call, self._call = self._call, None
             events = call.close(status)
-            waits = call.kind.hosted and status == "completed"
-            return events if waits else events + self._end_call(call, call.kind.item(call))
+            if call.kind.hosted and status == "completed":
+                self.notes.append(CallWritten(call.id, call.arguments))
+                return events
+            return events + self._end_call(call, call.kind.item(call))
         writing = self._message or self._thought
         if writing is None:
             return []
@@ -291,15 +346,39 @@ class Machine:
         while self._later:
             events += self._close_item("incomplete")
             events += self._hear_later()
-        events += self._close_item("incomplete")
-        for call in self._unanswered():
-            call.status = "incomplete"
-            events += self._end_call(call, call.kind.item(call))
+        events += self._cut_short()
         ending = replace(ending, output=self.finished, usage=self._usage, service_tier="default")
         return events + self._end(ending, "response.failed")
 
+    def _cut_short(self) -> list[StreamEvent]:
+        """Close all that is open: what is being written, and the calls that nobody will answer."""
+        events = self._close_item("incomplete")
+        for call in self.waiting:
+            call.status = "incomplete"
+            events += self._end_call(call, call.kind.item(call))
+        return events
+
+    def _break_turn(self) -> list[StreamEvent]:
+        """End a turn that the model will speak anew.
+
+        What it had finished stays done, for it was told: a client that was shown a whole call of its own sees a second
+        one beside it, and whoever answers all calls of a response answers both.
+        """
+        events: list[StreamEvent] = []
+        if self._thought is not None:
+            thought, self._thought = self._thought.break_off(), None
+            self._done[thought.output_index] = thought.item
+            events += thought.events
+        events += self._cut_short()
+        self._broken.update(range(self._first_index, self._next_index))
+        self._first_index = self._next_index
+        self._calls = {}
+        self.notes.append(TurnBroken(self._next_index))
+        return events
+
     def _end(self, ending: Response, type_: SnapshotType) -> list[StreamEvent]:
         self._phase = "ended"
+        self.notes = []  # nobody takes over what has ended
         self.response = ending
         return [self._snapshot(type_)]
 
@@ -312,35 +391,10 @@ class Machine:
         if self._phase != phase:
             raise IllegalStep(f"the machine is {self._phase}, not {phase}")
 
-    def _unanswered(self) -> list[OpenCall]:
-        return [call for call in self.calls if call.place.output_index not in self._done]
-
     def _expect_answers(self) -> None:
-        if self._calls and self._unanswered():
+        if self._calls and self.waiting:
             raise IllegalStep("a hosted call still waits for its answer")
 
     def _expect_waiting(self, call: OpenCall) -> None:
-        if call not in self._unanswered():
+        if call not in self.waiting:
             raise IllegalStep(f"{call.id} does not wait for an answer")
-
-
-NO_USAGE = Usage(input_tokens=0, output_tokens=0, total_tokens=0)
-
-
-def _sum(one: Usage | None, other: Usage | None) -> Usage | None:
-    """Both turns together; what no upstream counted stays unknown."""
-    if one is None or other is None:
-        return one or other
-    return Usage(
-        input_tokens=one.input_tokens + other.input_tokens,
-        input_tokens_details=InputTokens(
-            cached_tokens=one.input_tokens_details.cached_tokens + other.input_tokens_details.cached_tokens,
-            cache_write_tokens=one.input_tokens_details.cache_write_tokens
-            + other.input_tokens_details.cache_write_tokens,
-        ),
-        output_tokens=one.output_tokens + other.output_tokens,
-        output_tokens_details=OutputTokens(
-            reasoning_tokens=one.output_tokens_details.reasoning_tokens + other.output_tokens_details.reasoning_tokens
-        ),
-        total_tokens=one.total_tokens + other.total_tokens,
-    )

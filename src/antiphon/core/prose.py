@@ -10,8 +10,9 @@ from typing import Generic, Protocol, TypeVar
 from msgspec import UNSET, Struct
 
 from antiphon.core.place import EndStatus, Place
-from antiphon.protocol.content import Logprob, OutputText, ReasoningText, RefusalPart, SummaryText
+from antiphon.protocol.content import Annotation, Logprob, OutputText, ReasoningText, RefusalPart, SummaryText
 from antiphon.protocol.events import (
+    AnnotationAdded,
     PartAdded,
     PartDone,
     ReasoningTextDelta,
@@ -36,6 +37,7 @@ class Written(Struct, frozen=True):
 
     text: str
     logprobs: list[Logprob]
+    annotations: list[Annotation]
 
 
 class Closed(Struct, Generic[PartT_co], frozen=True):
@@ -81,7 +83,7 @@ class TextKind:
 
     def closed(self, place: Place, index: int, *, written: Written, status: EndStatus) -> Closed[OutputText]:
         """The part is finished; what was cut short looks the same."""
-        part = OutputText(text=written.text, logprobs=written.logprobs)
+        part = OutputText(text=written.text, annotations=written.annotations, logprobs=written.logprobs)
         done = TextDone(
             content_index=index,
             item_id=place.id,
@@ -201,6 +203,18 @@ TEXT = TextKind()
 REFUSAL = RefusalKind()
 REASONING = ReasoningKind()
 SUMMARY = SummaryKind()
+
+
+def cited(place: Place, index: int, *, annotation: Annotation, at: int) -> StreamEvent:
+    """The text cites something, as the annotation number ``at`` of its part."""
+    return AnnotationAdded(
+        annotation=annotation,
+        annotation_index=at,
+        content_index=index,
+        item_id=place.id,
+        output_index=place.output_index,
+        sequence_number=place.number(),
+    )
 
 
 def _part_added(place: Place, index: int, part: OutputText | RefusalPart | ReasoningText) -> StreamEvent:

@@ -6,6 +6,7 @@ the client said something in between. Instructions are no items and are not carr
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING, TypeGuard, get_args
 
 from msgspec import Struct
@@ -13,10 +14,17 @@ from msgspec import Struct
 from antiphon.protocol.calls import (
     ApplyPatchCall,
     ApplyPatchCallOutput,
+    CodeInterpreterCall,
+    FileSearchCall,
+    ImageGenerationCall,
     LocalShellCall,
     LocalShellCallOutput,
+    McpApprovalRequest,
+    McpCall,
     ShellCall,
     ShellCallOutput,
+    ToolSearchCall,
+    WebSearchCall,
 )
 from antiphon.protocol.computer import ComputerCall, ComputerCallOutput
 from antiphon.protocol.errors import ApiError, invalid_request
@@ -30,6 +38,7 @@ from antiphon.protocol.items import (
     Item,
     ItemReference,
     Message,
+    ReasoningItem,
 )
 from antiphon.protocol.refusals import invalid_encrypted_content, item_not_found, no_call_for_output, no_output_for_call
 
@@ -48,6 +57,17 @@ ClientOutput = (
 
 CALLS: frozenset[type] = frozenset(get_args(ClientCall))
 OUTPUTS: frozenset[type] = frozenset(get_args(ClientOutput))
+SPOKEN: frozenset[type] = CALLS | {
+    ReasoningItem,
+    FileSearchCall,
+    WebSearchCall,
+    ImageGenerationCall,
+    CodeInterpreterCall,
+    McpCall,
+    McpApprovalRequest,
+    ToolSearchCall,
+}
+"""What a model makes, messages apart: thoughts and calls."""
 
 
 class Said(Struct, frozen=True):
@@ -98,13 +118,14 @@ def _says_again(item: Item, before: Item) -> bool:
 def transcript(items: list[Item]) -> list[Item]:
     """The items that a model is shown, oldest first, each call with its output.
 
-    A call that was cut short and never answered is left out. Raises ``ApiError`` for a call without output, an output
-    without call, a call id that stands twice, and a sealed item that no key of this server opens.
+    A call that was cut short and never answered is left out, and so is what was broken off. Raises ``ApiError`` for a
+    call without output, an output without call, a call id that stands twice, and a sealed item that no key of this
+    server opens.
     """
     outputs = _outputs(items)
     shown: list[Item] = []
     group: list[ClientCall] = []
-    for item in items:
+    for item in _not_broken_off(items):
         if not _is_call(item):
             if group:
                 shown += _with_outputs(group, outputs)
@@ -115,6 +136,30 @@ def transcript(items: list[Item]) -> list[Item]:
         elif item.status != "incomplete":
             raise no_output_for_call(item.call_id, kind=_kind(item))
     return shown + _with_outputs(group, outputs)
+
+
+def _not_broken_off(items: list[Item]) -> list[Item]:
+    """Without the prose that was broken off and said anew: what a limit cuts short is the last of its response."""
+    return [
+        item
+        for item, following in zip_longest(items, items[1:])
+        if not (_is_cut_short(item) and following is not None and _is_spoken(following))
+    ]
+
+
+def _is_cut_short(item: Item) -> bool:
+    if isinstance(item, Message):
+        return item.status == "incomplete" and item.role == "assistant"
+    return isinstance(item, ReasoningItem) and item.status == "incomplete"
+
+
+def _is_spoken(item: Item) -> bool:
+    """Whether a model makes such an item."""
+    match item:
+        case Message():
+            return item.role == "assistant"
+        case _:
+            return type(item) in SPOKEN
 
 
 def _outputs(items: list[Item]) -> dict[str, ClientOutput]:

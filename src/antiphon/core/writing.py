@@ -5,13 +5,13 @@ An item goes one way: ``open`` once, ``write`` any number of times, ``close`` on
 
 from __future__ import annotations
 
-from typing import Generic
+from typing import Generic, Literal
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from antiphon.core.place import EndStatus, Place
-from antiphon.core.prose import REASONING, REFUSAL, SUMMARY, TEXT, Closed, PartT_co, ProseKind, Written
-from antiphon.protocol.content import Logprob, OutputText, ReasoningText, RefusalPart, SummaryText
+from antiphon.core.prose import REASONING, REFUSAL, SUMMARY, TEXT, Closed, PartT_co, ProseKind, Written, cited
+from antiphon.protocol.content import Annotation, Logprob, OutputText, ReasoningText, RefusalPart, SummaryText
 from antiphon.protocol.events import StreamEvent
 from antiphon.protocol.items import Message, OutputItem, ReasoningItem
 
@@ -33,6 +33,7 @@ class OpenPart(Generic[PartT_co]):
         self._index = index
         self._pieces: list[str] = []
         self._logprobs: list[Logprob] = []
+        self._annotations: list[Annotation] = []
 
     def open(self) -> StreamEvent:
         """The part begins, empty."""
@@ -45,9 +46,14 @@ class OpenPart(Generic[PartT_co]):
             self._logprobs += logprobs
         return self.kind.wrote(self._place, self._index, text=text, logprobs=logprobs)
 
+    def cite(self, annotation: Annotation) -> StreamEvent:
+        """Append an annotation."""
+        self._annotations.append(annotation)
+        return cited(self._place, self._index, annotation=annotation, at=len(self._annotations) - 1)
+
     def close(self, status: EndStatus) -> Closed[PartT_co]:
         """The part is finished, or cut short."""
-        written = Written("".join(self._pieces), self._logprobs)
+        written = Written("".join(self._pieces), self._logprobs, self._annotations)
         return self.kind.closed(self._place, self._index, written=written, status=status)
 
 
@@ -118,11 +124,20 @@ class WritingThought:
         return [self._part.write(text, [])]
 
     def close(self, status: EndStatus) -> Finished:
-        """The thought is finished, or cut short."""
-        closed = self._part.close(status)
+        """The thought is finished, or cut short. As recorded, the item does not say which."""
+        return self._finished(self._part.close(status), UNSET)
+
+    def break_off(self) -> Finished:
+        """The thought will be thought anew in another item; this one says so."""
+        return self._finished(self._part.close("incomplete"), "incomplete")
+
+    def _finished(
+        self, closed: Closed[ReasoningText | SummaryText], status: Literal["incomplete"] | UnsetType
+    ) -> Finished:
         item = ReasoningItem(
             id=self._place.id,
             summary=[closed.part] if isinstance(closed.part, SummaryText) else [],
             content=[closed.part] if isinstance(closed.part, ReasoningText) else UNSET,
+            status=status,
         )
         return Finished(self._place.output_index, item, [*closed.events, self._place.done(item)])

@@ -70,9 +70,20 @@ class Resource:
 
 
 class App:
-    """The ASGI application. ``document`` makes the OpenAPI document when it is asked for."""
+    """The ASGI application. ``document`` makes the OpenAPI document when it is asked for.
 
-    def __init__(self, answers: Mapping[str, Mapping[str, Answer]], auth: Auth, document: Callable[[], bytes]) -> None:
+    ``stop`` is called when the server takes no more requests, before it waits for the answers that it is giving.
+    """
+
+    def __init__(
+        self,
+        answers: Mapping[str, Mapping[str, Answer]],
+        auth: Auth,
+        document: Callable[[], bytes],
+        *,
+        stop: Callable[[], None],
+    ) -> None:
+        self.stop = stop
         self._document = document
         self._router = Router(
             [Route(mount + path, Resource(methods, auth)) for mount in MOUNTS for path, methods in answers.items()],

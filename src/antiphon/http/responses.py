@@ -8,15 +8,19 @@ from msgspec import Meta, Struct
 
 from antiphon.http import streaming
 from antiphon.http.listing import listed
+from antiphon.lifecycle.background import is_background, read_kept
 from antiphon.protocol.errors import invalid_request
 from antiphon.protocol.reading import read_query, read_request
-from antiphon.protocol.refusals import not_cancellable_synchronous, not_streamable, response_not_found
+from antiphon.protocol.refusals import events_expired, response_not_found
 from antiphon.protocol.request import CreateResponse, Include
 from antiphon.store import UnknownCursor
 
 if TYPE_CHECKING:
     from antiphon.http.exchange import Exchange
-    from antiphon.lifecycle import Caller, Lifecycle
+    from antiphon.lifecycle import Caller, Prepared
+    from antiphon.lifecycle.background import Background
+    from antiphon.lifecycle.lifecycle import Lifecycle
+    from antiphon.store.hub import Hub
     from antiphon.store.store import Store
 
 
@@ -49,9 +53,20 @@ class Deleted(Struct, frozen=True):
 class Responses:
     """Answers the routes of ``/responses``. Sizes are in bytes; ``done_marker`` ends streams with ``[DONE]``."""
 
-    def __init__(self, lifecycle: Lifecycle, store: Store, *, body_limit: int, done_marker: bool) -> None:
+    def __init__(
+        self,
+        lifecycle: Lifecycle,
+        background: Background,
+        *,
+        store: Store,
+        hub: Hub,
+        body_limit: int,
+        done_marker: bool,
+    ) -> None:
         self._lifecycle = lifecycle
+        self._background = background
         self._store = store
+        self._hub = hub
         self._body_limit = body_limit
         self._end = streaming.DONE if done_marker else b""
 
@@ -63,36 +78,46 @@ class Responses:
             exchange.add_header("x-ignored-params", prepared.ignored)
         if prepared.unavailable:
             exchange.add_header("x-unavailable-tools", prepared.unavailable)
-        if received.request.stream:
+        if received.request.background:
+            await self._queue(exchange, prepared, is_streamed=received.request.stream is True)
+        elif received.request.stream:
             filler = streaming.FILLER if _is_obfuscated(received.request) else None
             await streaming.stream(exchange, self._lifecycle, prepared, filler=filler, end=self._end)
         else:
             await streaming.whole(exchange, self._lifecycle, prepared)
 
+    async def _queue(self, exchange: Exchange, prepared: Prepared, *, is_streamed: bool) -> None:
+        """The response that waits, or all its events: durable before the first byte is sent."""
+        queued = await self._background.enqueue(prepared)
+        if is_streamed:
+            await streaming.follow(exchange, self._hub, queued.seq, after=-1, end=self._end)
+        else:
+            await exchange.answer_with(queued.response)
+
     async def retrieve(self, exchange: Exchange, caller: Caller) -> None:
-        """``GET /responses/{id}``: the response as it ended."""
+        """``GET /responses/{id}``: the response as it is now, or its events behind a number."""
         asked = read_query(exchange.query.multi_items(), Retrieval)
-        id = exchange.params["id"]
-        kept = await self._store.response(id, tenant=caller.tenant)
-        if kept is None:
-            raise response_not_found(id)
-        if asked.stream:
-            raise not_streamable("background")
-        await exchange.answer(kept)
+        found = await self._background.find(exchange.params["id"], caller)
+        if not asked.stream:
+            await exchange.answer(await self._background.as_it_is(found))
+            return
+        after = -1 if asked.starting_after is None else asked.starting_after
+        if found.state is not None:
+            await streaming.follow(exchange, self._hub, found.seq, after=after, end=self._end)
+        elif is_background(found):
+            raise events_expired(exchange.params["id"])
+        else:
+            await streaming.retell(exchange, read_kept(found), after=after, end=self._end)
 
     async def delete(self, exchange: Exchange, caller: Caller) -> None:
-        """``DELETE /responses/{id}``."""
+        """``DELETE /responses/{id}``: one that runs is cancelled first."""
         id = exchange.params["id"]
-        if not await self._store.delete(id, tenant=caller.tenant):
-            raise response_not_found(id)
+        await self._background.delete(id, caller)
         await exchange.answer_with(Deleted(id=id))
 
     async def cancel(self, exchange: Exchange, caller: Caller) -> None:
         """``POST /responses/{id}/cancel``: only background runs can be cancelled."""
-        id = exchange.params["id"]
-        if await self._store.response(id, tenant=caller.tenant) is None:
-            raise response_not_found(id)
-        raise not_cancellable_synchronous()
+        await exchange.answer(await self._background.cancel(exchange.params["id"], caller))
 
     async def input_items(self, exchange: Exchange, caller: Caller) -> None:
         """``GET /responses/{id}/input_items``: the history and the input of a response, the newest first by default."""

@@ -67,7 +67,7 @@ def url(listener: socket.socket) -> str:
 async def listen(app: App, listener: socket.socket, *, ready: Callable[[], None]) -> None:
     """Serve until a signal comes; ``ready`` is called once requests are answered."""
     _allow_many_sockets()
-    await Announced(settings(app), ready).serve(sockets=[listener])
+    await Announced(app, ready).serve(sockets=[listener])
 
 
 def settings(app: App) -> uvicorn.Config:
@@ -135,8 +135,13 @@ def _push(cycle: RequestResponseCycle, chunk: bytes) -> bool:
 class Patient(uvicorn.Server):
     """A server that has ended once all its answers have: what they keep needs the store, which is closed after it."""
 
+    def __init__(self, app: App) -> None:
+        super().__init__(settings(app))
+        self._stop = app.stop
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop, and wait for the answers that are broken off (uvicorn)."""
+        self._stop()
         await super().shutdown(sockets)
         broken_off = list(self.server_state.tasks)
         if self.force_exit:
@@ -149,8 +154,8 @@ class Patient(uvicorn.Server):
 class Announced(Patient):
     """A server that says when it is ready."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
+    def __init__(self, app: App, ready: Callable[[], None]) -> None:
+        super().__init__(app)
         self._ready = ready
 
     @contextmanager

@@ -1,23 +1,34 @@
-"""A run and its client: events as they come, or the response when it is whole; a client that leaves stops the model."""
+"""A run and its client: events as they come, or the response when it is whole.
+
+A client that leaves stops the model, but not what runs in the background.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from antiphon.backends import UpstreamError
 from antiphon.core.sse import FILLER_LENGTH, frames
+from antiphon.core.telling import retold
 from antiphon.http.exchange import SSE
 from antiphon.http.faults import as_api_error
 from antiphon.ids import letters
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from antiphon.engine import Emit
     from antiphon.http.exchange import Exchange
-    from antiphon.lifecycle import Lifecycle, Prepared
+    from antiphon.lifecycle import Prepared
+    from antiphon.lifecycle.lifecycle import Lifecycle
     from antiphon.protocol.events import StreamEvent
     from antiphon.protocol.response import Response
+    from antiphon.store.hub import Hub
+
+T = TypeVar("T")
 
 FILLER = letters(FILLER_LENGTH)
 HEADERS = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
@@ -63,18 +74,31 @@ async def whole(exchange: Exchange, lifecycle: Lifecycle, prepared: Prepared) ->
         await exchange.answer_with(response)
 
 
+async def follow(exchange: Exchange, hub: Hub, seq: int, *, after: int, end: bytes) -> None:
+    """Answer with the events of a background response behind number ``after``; a client that leaves stops nothing."""
+    await exchange.start(200, SSE, HEADERS)
+
+    async def send(block: bytes) -> None:
+        if not exchange.push(block):
+            await exchange.write(block)
+
+    followed = await _while_there(exchange, hub.follow(seq, after=after, send=send))
+    if not followed.cancelled():
+        followed.result()
+        await exchange.write(end, more=False)
+
+
+async def retell(exchange: Exchange, response: Response, *, after: int, end: bytes) -> None:
+    """Answer with the events behind number ``after`` that a finished response would have had."""
+    await exchange.start(200, SSE, HEADERS)
+    told = frames([event for event in retold(response) if event.sequence_number > after])
+    await exchange.write(told + end, more=False)
+
+
 async def _run(exchange: Exchange, lifecycle: Lifecycle, prepared: Prepared, emit: Emit) -> Response | None:
     """The final response; None where the client left before it was whole."""
-    run: asyncio.Task[Response] | None = None
-    try:
-        async with asyncio.TaskGroup() as group:
-            run = group.create_task(lifecycle.perform(prepared, emit))  # each event wakes a short stack
-            watch = group.create_task(exchange.left())
-            watch.add_done_callback(partial(_cancel, run))
-            run.add_done_callback(partial(_cancel, watch))
-    except* UpstreamError:
-        pass  # the run tells it again, and not in a group
-    if run is None or run.cancelled():
+    run = await _while_there(exchange, lifecycle.perform(prepared, emit))
+    if run.cancelled():
         return None
     try:
         return run.result()
@@ -82,5 +106,18 @@ async def _run(exchange: Exchange, lifecycle: Lifecycle, prepared: Prepared, emi
         raise as_api_error(error) from error
 
 
-def _cancel(task: asyncio.Task[Response] | asyncio.Task[None], _ended: object) -> None:
+async def _while_there(exchange: Exchange, work: Coroutine[None, None, T]) -> asyncio.Task[T]:
+    """Do something until it is done or the client has left, and then it is cancelled; give its task, which is over."""
+    started: list[asyncio.Task[T]] = []
+    with suppress(BaseExceptionGroup):  # the task tells it again, and not in a group
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(work)  # each event wakes a short stack
+            started.append(task)
+            watch = group.create_task(exchange.left())
+            watch.add_done_callback(partial(_cancel, task))
+            task.add_done_callback(partial(_cancel, watch))
+    return started[0]
+
+
+def _cancel(task: asyncio.Task[object], _ended: object) -> None:
     task.cancel()

@@ -49,6 +49,15 @@ def previous_response_not_found(id: str) -> ApiError:
     )
 
 
+def previous_response_in_progress(id: str) -> ApiError:
+    """The response to go on from still runs in the background."""
+    return invalid_request(
+        f"Previous response with id '{shown(id)}' is still in progress. Wait until it has ended.",
+        param="previous_response_id",
+        code="previous_response_in_progress",
+    )
+
+
 def conversation_not_found(id: str) -> ApiError:
     """The conversation is unknown, deleted or somebody else's."""
     return _absent(f"Conversation with id '{shown(id)}' not found.")
@@ -143,10 +152,24 @@ def not_cancellable_synchronous() -> ApiError:
     return invalid_request("Cannot cancel a synchronous response.")
 
 
-def not_streamable(lacking: str) -> ApiError:
-    """The events were not kept: the response was created without ``background`` or ``stream``, as ``lacking`` says."""
+def background_not_stored() -> ApiError:
+    """Who does not wait for a response has to look it up, so it has to be stored."""
     return invalid_request(
-        f"This response cannot be streamed because it was not created with {lacking}=true.", param="stream"
+        "Background responses have to be stored: 'background' is not supported with 'store' set to false.",
+        param="background",
+        code="unsupported_parameter",
+    )
+
+
+def events_expired(id: str) -> ApiError:
+    """The events of a background response are not kept any more; the response is."""
+    return ApiError(
+        409,
+        ErrorObject(
+            message=f"The events of response '{shown(id)}' are no longer kept. Retrieve it without 'stream'.",
+            param="stream",
+            code="stream_cursor_expired",
+        ),
     )
 
 
@@ -189,6 +212,11 @@ def content_filtered() -> ApiError:
 def moderation_blocked() -> ApiError:
     """The policy that the request names stopped its input."""
     return invalid_request("The input was blocked by the moderation policy.", code="moderation_blocked")
+
+
+def sealing_key_lost() -> ApiError:
+    """What was sealed for a run that waited cannot be opened: its key has left the configuration."""
+    return server_error("The server no longer has the key with which this request was sealed.")
 
 
 def server_error(

@@ -1,9 +1,10 @@
 """The third door: a database runs SQL and knows no response. Beside it, the rows that the store keeps and its errors.
 
-A statement is one text for every engine, with named parameters (``:id``). A transaction is a *dialogue*: a generator
-that yields statements, is sent their rows, and returns the result. It says what is asked; the engine decides how it
-waits, on which thread, and how many transactions share a commit. So a dialogue waits for nothing itself, and may be run
-on any thread.
+A statement has named parameters (``:id``); `queries` has its text for the engine that runs it. A transaction is a
+*dialogue*: a generator that yields statements, is sent their rows, and returns the result. It says what is asked; the
+engine decides how it waits, on which thread, how many transactions share a commit, and whether it must begin anew
+because another transaction was in its way. So a dialogue waits for nothing itself, changes nothing outside of the
+database, and may be run on any thread.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ T = TypeVar("T")
 Value: TypeAlias = str | int | None
 Row: TypeAlias = tuple[Value, ...]
 Params: TypeAlias = dict[str, Value]
+
+LONGEST_MESSAGE = 7000
+"""Bytes of a message to other processes. PostgreSQL takes 7,999."""
 
 
 class Statement(Struct, frozen=True):
@@ -37,7 +41,21 @@ Dialogue: TypeAlias = Generator[Statement | Batch, list[Row], T]
 
 
 class Database(Protocol):
-    """A place for rows. Every verb raises `StoreUnavailable` where the engine cannot do its work now."""
+    """A place for rows. `fetch`, `transaction` and `reclaim` raise `StoreUnavailable` where the engine cannot work now.
+
+    A module that opens one has ``connect(url, *, pooled=False)`` and ``migrate(url, *, post=False)``. ``pooled`` says
+    that a pooler stands before the server which gives a connection away after each transaction.
+    """
+
+    @property
+    def engine(self) -> str:
+        """Which texts of the queries it runs: ``sqlite`` or ``postgres``."""
+        ...
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several processes may open it at once."""
+        ...
 
     async def fetch(self, sql: str, params: Params) -> list[Row]:
         """Run one statement that only reads, and return its rows. It sees everything that was committed before."""
@@ -52,6 +70,21 @@ class Database(Protocol):
 
     async def reclaim(self) -> None:
         """Give the room of erased rows back, so that no copy of their content stays in the files."""
+        ...
+
+    async def notify(self, message: str) -> None:
+        """Tell every process that listens, this one too; best effort, so nothing is raised for what cannot be told.
+
+        It is told at once, so it comes after the transaction that it tells of. Raises `ValueError` where the message
+        is longer than `LONGEST_MESSAGE` bytes.
+        """
+        ...
+
+    async def listen(self, heard: Callable[[str], None]) -> bool:
+        """From now on call ``heard``, on the event loop, with each message; False where nothing can be heard here.
+
+        With an empty message it says that any may have been missed.
+        """
         ...
 
     async def aclose(self) -> None:
@@ -83,6 +116,14 @@ class ResponseRow(Struct, frozen=True):
     previous_id: str | None = None
 
 
+class Final(Struct, frozen=True):
+    """What a response came to that was saved while it ran: its final JSON, and the items that it made."""
+
+    status: str
+    response: bytes
+    outputs: list[ItemRow]
+
+
 class Page(Struct, frozen=True):
     """A part of a list, in the order that was asked for."""
 
@@ -104,6 +145,10 @@ class StoreBusy(StoreError):
 
 class StoreTooNew(StoreError):
     """The database was written by a newer version of this program."""
+
+
+class StoreTooOld(StoreError):
+    """The database lacks steps that this version needs, and older processes may still serve on it."""
 
 
 class StoreUrlError(StoreError):

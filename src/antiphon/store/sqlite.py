@@ -40,12 +40,26 @@ DEADLINE = 30.0  # seconds until an answer that does not come is given up
 VACUUMED_PAGES = 500  # pages that one transaction gives back: bounds how long a save waits behind it
 
 
-async def connect(url: str) -> SQLite:
+async def connect(url: str, *, pooled: bool = False) -> SQLite:  # noqa: ARG001 - nothing stands before a file
     """Open ``sqlite:///absolute/path``, made where there is none, or ``sqlite://``: a store that lives in memory.
 
-    Raises `StoreUrlError`, `StoreBusy`, `StoreTooNew` and `StoreUnavailable`.
+    The database is brought to this version. Raises `StoreUrlError`, `StoreBusy`, `StoreTooNew` and `StoreUnavailable`.
     """
     return await anyio.to_thread.run_sync(_open, files.path(url), asyncio.get_running_loop())
+
+
+async def migrate(url: str, *, post: bool = False) -> list[str]:  # noqa: ARG001 - no older process serves beside it
+    """Bring a database to this version, and return the names of the steps that were run. Raises as `connect` does."""
+    return await anyio.to_thread.run_sync(_migrate, files.path(url))
+
+
+def _migrate(file: str) -> list[str]:
+    with ExitStack() as opened:
+        if file != files.MEMORY:
+            opened.callback(os.close, files.lock(Path(file)))
+        connection, names = files.open_and_migrate(file)
+        opened.enter_context(closing(connection))
+        return names
 
 
 def _open(file: str, loop: asyncio.AbstractEventLoop) -> SQLite:
@@ -62,6 +76,9 @@ def _open(file: str, loop: asyncio.AbstractEventLoop) -> SQLite:
 
 class SQLite:
     """An open database. Made by `connect`; used from the event loop it was opened on."""
+
+    engine = "sqlite"
+    is_shared = False
 
     def __init__(
         self,
@@ -104,6 +121,13 @@ class SQLite:
             pass
         if self._reads is not self._writes:  # a database in memory has no log, and SQLite refuses to empty it
             await self.fetch("PRAGMA wal_checkpoint(TRUNCATE)", {})
+
+    async def notify(self, message: str) -> None:
+        """See `Database.notify`: there is no other process to tell."""
+
+    async def listen(self, heard: Callable[[str], None]) -> bool:
+        """See `Database.listen`: there is no other process to hear."""
+        return False
 
     async def aclose(self) -> None:
         """See `Database.aclose`. Closing twice is no error."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from antiphon.store import StoreBusy, StoreTooNew, StoreUnavailable, StoreUrlError, migrations
+from antiphon.store import StoreBusy, StoreUnavailable, StoreUrlError, migrations
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -69,6 +69,12 @@ def open_to_write(file: str) -> sqlite3.Connection:
 
     Raises `StoreTooNew` and `StoreUnavailable`.
     """
+    connection, _ = open_and_migrate(file)
+    return connection
+
+
+def open_and_migrate(file: str) -> tuple[sqlite3.Connection, list[str]]:
+    """The same, with the names of the steps that were run."""
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         oldest = ".".join(map(str, OLDEST_SQLITE))
         raise StoreUnavailable(f"This Python has SQLite {sqlite3.sqlite_version}; the store needs {oldest} or newer.")
@@ -78,11 +84,10 @@ def open_to_write(file: str) -> sqlite3.Connection:
         connection = _open(file, WRITER_PATIENCE)
         try:
             connection.executescript(SETTINGS)
-            _migrate(connection, migrations.read())
+            return connection, _migrate(connection, migrations.read("sqlite"))
         except BaseException:
             connection.close()
             raise
-        return connection
 
 
 def open_to_read(file: str) -> sqlite3.Connection:
@@ -112,16 +117,17 @@ def _translated(file: str) -> Generator[None, None, None]:
         raise StoreUnavailable(f"The database {file} cannot be opened: {error}.") from error
 
 
-def _migrate(connection: sqlite3.Connection, known: list[Migration]) -> None:
-    """Run the steps that this database has not seen, each in one transaction with its record."""
+def _migrate(connection: sqlite3.Connection, known: list[Migration]) -> list[str]:
+    """Run the steps that this database has not seen, each in one transaction with its record, and return their names.
+
+    *Post* steps too: whoever holds the file is the only process.
+    """
     connection.execute("CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL)")
-    [(version,)] = connection.execute("SELECT coalesce(max(number), 0) FROM migrations")
-    if version > known[-1].number:
-        raise StoreTooNew(
-            f"The database has schema {version}; this version of Antiphon knows {known[-1].number}. Use a newer one."
-        )
-    for step in known:
-        if step.number > version:
-            connection.executescript(f"BEGIN IMMEDIATE;\n{step.sql}")
-            connection.execute("INSERT INTO migrations VALUES (?, ?)", (step.number, step.name))
-            connection.execute("COMMIT")
+    recorded: dict[int, str] = dict(connection.execute("SELECT number, name FROM migrations").fetchall())
+    migrations.refuse_newer(recorded, known)
+    missing = [step for step in known if step.number not in recorded]
+    for step in missing:
+        connection.executescript(f"BEGIN IMMEDIATE;\n{step.sql}")
+        connection.execute("INSERT INTO migrations VALUES (?, ?)", (step.number, step.name))
+        connection.execute("COMMIT")
+    return [step.name for step in missing]

@@ -35,3 +35,14 @@ class Tool(Protocol):
     async def call(self, call: OpenCall, report: Report) -> Answer:
         """Run the call. ``report`` takes a phase's event name, such as ``response.web_search_call.searching``."""
         ...
+
+    def repeats(self, call: OpenCall) -> bool:
+        """Whether the call may be made again where nobody knows if it was made: it reads, or twice is as once."""
+        ...
+
+    def lost(self, call: OpenCall) -> Answer:
+        """The answer to a call that was begun by a process that is gone, and that is not made again.
+
+        Its item says that the outcome is unknown, and its output lets the model decide what to do.
+        """
+        ...

@@ -1,32 +1,28 @@
-"""A response from request to row: prepare, perform.
+"""Prepare: everything that can be decided before a model is asked is decided here, and what cannot be done is refused.
 
-`prepare` decides everything that can be decided before a model is asked, and refuses what cannot be done: policy stands
-here, not in the turn loop. `perform` runs the engine and keeps what came of it.
+Policy stands here, not in the turn loop.
 """
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
-from antiphon import engine
-from antiphon.backends import Backend
 from antiphon.core.echo import opened, without_secret_keys, without_secrets
 from antiphon.core.offer import Offer, offer
 from antiphon.core.transcript import Said, added, transcript
 from antiphon.core.turn import Turn
-from antiphon.engine import Emit, Task
+from antiphon.engine import Task
 from antiphon.ids import Ids
 from antiphon.images import with_fetched_images
-from antiphon.outbound import Outbound
+from antiphon.lifecycle import EVERY_MODEL, Caller, Deployment, Order, Policy, Prepared, encode
 from antiphon.protocol.calls import ToolSearchOutput
 from antiphon.protocol.checks import check
 from antiphon.protocol.content import InputFile, InputImage
-from antiphon.protocol.errors import invalid_request, missing_parameter, unknown_parameter, unsupported_parameter
+from antiphon.protocol.errors import invalid_request, missing_parameter, unknown_parameter
 from antiphon.protocol.items import (
     PREFIXES,
     AdditionalTools,
@@ -39,9 +35,11 @@ from antiphon.protocol.items import (
 from antiphon.protocol.parts import Json
 from antiphon.protocol.reading import Received
 from antiphon.protocol.refusals import (
+    background_not_stored,
     conversation_not_found,
     file_not_found,
     model_not_found,
+    previous_response_in_progress,
     previous_response_not_found,
     prompt_not_found,
     tool_unavailable,
@@ -49,61 +47,25 @@ from antiphon.protocol.refusals import (
 from antiphon.protocol.request import CreateResponse
 from antiphon.protocol.response import Response
 from antiphon.store import ItemRow, ResponseRow
-from antiphon.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-log = logging.getLogger(__name__)
+    from antiphon.outbound import Outbound
+    from antiphon.store.store import Store
 
 DAY_SECONDS = 86_400
-EVERY_MODEL = "*"
 
 
-class Caller(Struct, frozen=True):
-    """Who asks: the tenant that every row belongs to."""
+class History(Struct, frozen=True):
+    """The items of a chain, oldest first, and what the model reads of its hosted calls, by item id."""
 
-    tenant: str
-
-
-class Deployment(Struct, frozen=True):
-    """A model that callers may name, and the backend behind it.
-
-    ``model`` is what the response says that answered; None: the name that the caller used. ``fetch_images``: images
-    that are named by a URL are fetched here and handed on as data. ``raw_thoughts``: reasoning is shown as it is.
-    """
-
-    name: str
-    backend: Backend
-    model: str | None = None
-    fetch_images: bool = False
-    raw_thoughts: bool = False
+    items: list[Item]
+    outputs: dict[str, str]
 
 
-class Policy(Struct, frozen=True):
-    """What the operator decided for all requests. ``default_deployment`` answers a request that names no model."""
-
-    strict_params: bool = False
-    retention_days: int = 30
-    default_deployment: str | None = None
-
-
-class Prepared(Struct, frozen=True):
-    """A request that is ready to run, with all that will be kept of it.
-
-    ``ignored`` and ``unavailable`` name the parameters and the types of tools that had no effect.
-    """
-
-    task: Task
-    caller: Caller
-    ids: Ids
-    inputs: list[ItemRow]
-    ignored: list[str]
-    unavailable: list[str]
-
-
-class Lifecycle:
-    """Takes requests to responses. ``now`` gives unix seconds."""
+class Preparing:
+    """Takes requests to runs that can begin, or go on. ``now`` gives unix seconds."""
 
     def __init__(
         self,
@@ -118,7 +80,7 @@ class Lifecycle:
         self._deployments = deployments
         self._outbound = outbound
         self._policy = policy
-        self._now = now
+        self.now = now
 
     async def prepare(self, received: Received, caller: Caller, *, path_deployment: str | None = None) -> Prepared:
         """Decide all that can be decided before a model is asked. Raises ``ApiError`` for what cannot be done.
@@ -135,7 +97,7 @@ class Lifecycle:
         offered = offer(request)
         ignored = received.ignored + _without_effect(request)
         self._refuse_ignored(received.ignored, offered.unavailable)
-        ids = Ids.of_chain(request.previous_response_id, self._now)
+        ids = Ids.of_chain(request.previous_response_id, self.now)
         history = await self._history(request.previous_response_id, caller)
         said = await self._said(request, history, caller=caller, ids=ids)
         if deployment.fetch_images:  # kept as they were fetched: a URL may be dead when the chain goes on
@@ -147,17 +109,11 @@ class Lifecycle:
                 param="input",
                 code="missing_required_parameter",
             )
-        if deployment.fetch_images:
-            items = await with_fetched_images(items, self._outbound)
-        response = opened(request, id=ids.new("resp"), created_at=self._now(), model=deployment.model or name)
+        response = opened(request, id=ids.new("resp"), created_at=self.now(), model=deployment.model or name)
+        secret = [each.item for each in said if without_secrets(each.item) is not each.item]
         return Prepared(
-            task=Task(
-                response=response,
-                turn=_turn(request, offered, model=name, items=items, outputs=history.outputs),
-                backend=deployment.backend,
-                allowed=offered.allowed,
-                raw_thoughts=deployment.raw_thoughts,
-            ),
+            order=Order(name, replace(request, input=secret)),
+            task=await self._task(Order(name, request), response, items=items, outputs=history.outputs),
             caller=caller,
             ids=ids,
             inputs=[_row(each, received.extras) for each in said],
@@ -165,29 +121,44 @@ class Lifecycle:
             unavailable=offered.unavailable,
         )
 
-    async def perform(self, prepared: Prepared, emit: Emit) -> Response:
-        """Run it, keep what came of it before its end is told, and return it final. Raises what `engine.run` raises."""
+    async def again(self, order: Order, response: Response, caller: Caller) -> Task | None:
+        """The task of a response that waits in the queue, as `prepare` made it; None where it was deleted meanwhile.
 
-        async def keep(response: Response, outputs: Mapping[str, str]) -> None:
-            if response.store:
-                await self._save(prepared, response, outputs)
+        Raises ``ApiError`` where it cannot be done any more.
+        """
+        rows = await self._store.context(response.id, tenant=caller.tenant, is_queued=True)
+        if rows is None:
+            return None
+        history = _history(rows)
+        secret = {item.id: item for item in order.request.input}
+        items = transcript([secret.get(item.id, item) for item in history.items])
+        return await self._task(order, response, items=items, outputs=history.outputs)
 
-        if prepared.ignored or prepared.unavailable:
-            log.warning(
-                "parts of a request had no effect",
-                extra={
-                    "action": "request_without_effect",
-                    "response": prepared.task.response.id,
-                    "ignored": ascii(prepared.ignored)[:1000],
-                    "unavailable": prepared.unavailable,
-                },
-            )
-        response = await engine.run(prepared.task, new_id=prepared.ids.new, now=self._now, emit=emit, keep=keep)
-        log.info(
-            "response finished",
-            extra={"action": "response_finished", "response": response.id, "status": response.status},
+    def row(self, response: Response, caller: Caller) -> ResponseRow:
+        """A response as it is kept from now on, as long as the policy says."""
+        return ResponseRow(
+            id=response.id,
+            tenant=caller.tenant,
+            status=response.status,
+            model=response.model,
+            created_at=response.created_at,
+            expires_at=response.created_at + self._policy.retention_days * DAY_SECONDS,
+            response=encode(response),
+            previous_id=response.previous_response_id,
         )
-        return response
+
+    async def _task(self, order: Order, response: Response, *, items: list[Item], outputs: dict[str, str]) -> Task:
+        deployment = self._deployment(order.name)
+        offered = offer(order.request)
+        if deployment.fetch_images:
+            items = await with_fetched_images(items, self._outbound)
+        return Task(
+            response=response,
+            turn=_turn(order.request, offered, model=order.name, items=items, outputs=outputs),
+            backend=deployment.backend,
+            allowed=offered.allowed,
+            raw_thoughts=deployment.raw_thoughts,
+        )
 
     def _deployment(self, name: str) -> Deployment:
         deployment = self._deployments.get(name) or self._deployments.get(EVERY_MODEL)
@@ -207,10 +178,11 @@ class Lifecycle:
         if previous_id is None:
             return History([], {})
         rows = await self._store.context(previous_id, tenant=caller.tenant)
+        if rows is None and await self._store.response(previous_id, tenant=caller.tenant) is not None:
+            raise previous_response_in_progress(previous_id)
         if rows is None:
             raise previous_response_not_found(previous_id)
-        outputs = {row.id: row.output for row in rows if row.output is not None}
-        return History(_items(rows), outputs)
+        return _history(rows)
 
     async def _said(self, request: CreateResponse, history: History, *, caller: Caller, ids: Ids) -> list[Said]:
         """What the request adds, every item with an id and every reference resolved."""
@@ -225,29 +197,7 @@ class Lifecycle:
         items = await with_fetched_images([each.item for each in said], self._outbound)
         return [Said(each.position, item) for each, item in zip(said, items, strict=True)]
 
-    async def _save(self, prepared: Prepared, response: Response, outputs: Mapping[str, str]) -> None:
-        row = ResponseRow(
-            id=response.id,
-            tenant=prepared.caller.tenant,
-            status=response.status,
-            model=response.model,
-            created_at=response.created_at,
-            expires_at=response.created_at + self._policy.retention_days * DAY_SECONDS,
-            response=_encode(response),
-            previous_id=response.previous_response_id,
-        )
-        made = [ItemRow(id=item.id, json=_encode(item), output=outputs.get(item.id)) for item in response.output]
-        await self._store.save(row, inputs=prepared.inputs, outputs=made)
 
-
-class History(Struct, frozen=True):
-    """The items of a chain, oldest first, and what the model reads of its hosted calls, by item id."""
-
-    items: list[Item]
-    outputs: dict[str, str]
-
-
-_encode = msgspec.json.Encoder().encode
 _decode_items = msgspec.json.Decoder(list[Item]).decode
 
 
@@ -255,10 +205,14 @@ def _items(rows: list[ItemRow]) -> list[Item]:
     return _decode_items(b"[" + b",".join([row.json for row in rows]) + b"]")
 
 
+def _history(rows: list[ItemRow]) -> History:
+    return History(_items(rows), {row.id: row.output for row in rows if row.output is not None})
+
+
 def _row(said: Said, extras: list[dict[str, Json]]) -> ItemRow:
     """An item as it is kept: as it was read, without secrets, with the keys that only the caller understands."""
     item, extra = without_secrets(said.item), without_secret_keys(extras[said.position])
-    return ItemRow(id=item.id, json=_encode({**extra, **to_builtins(item)}) if extra else _encode(item))
+    return ItemRow(id=item.id, json=encode({**extra, **to_builtins(item)}) if extra else encode(item))
 
 
 def _turn(request: CreateResponse, offered: Offer, *, model: str, items: list[Item], outputs: dict[str, str]) -> Turn:
@@ -286,8 +240,8 @@ def _turn(request: CreateResponse, offered: Offer, *, model: str, items: list[It
 
 def _refuse_what_is_missing(request: CreateResponse) -> None:
     """Refuse what cannot be left out without changing what the request means."""
-    if request.background:
-        raise unsupported_parameter("background")
+    if request.background and request.store is False:
+        raise background_not_stored()
     if request.conversation is not None:
         conversation = request.conversation
         raise conversation_not_found(conversation if isinstance(conversation, str) else conversation.id)

@@ -1,0 +1,172 @@
+"""The past of a response: its log, read entry by entry, up to where the log ends.
+
+What is half written there is written again into the same objects that wrote it first, so that they can close it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from antiphon.core.calls import FUNCTION, CallKind, Lost, OpenCall
+from antiphon.core.notes import CallAnswered, CallOpened, CallStarted, CallWritten, Note, TurnBroken, TurnEnded
+from antiphon.core.place import Place
+from antiphon.core.usage import total
+from antiphon.core.writing import WritingMessage, WritingThought
+from antiphon.protocol.content import ReasoningText
+from antiphon.protocol.events import (
+    ItemAdded,
+    ItemDelta,
+    ItemDone,
+    PartAdded,
+    ReasoningTextDelta,
+    RefusalDelta,
+    Snapshot,
+    StreamEvent,
+    SummaryPartAdded,
+    SummaryTextDelta,
+    TextDelta,
+)
+from antiphon.protocol.items import FunctionCall, Message, OutputItem, ReasoningItem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from antiphon.core.deltas import FinishReason
+    from antiphon.protocol.response import Response, Usage
+
+Phase = Literal["new", "queued", "idle", "speaking", "broken", "ended"]
+"""How far a response has come. It is ``broken`` where a log ends within a turn."""
+
+
+class Past:
+    """What the log tells, as far as it was heard: ``hear`` every entry from the first on.
+
+    ``calls`` are those of the last turn, by item id; ``message``, ``thought`` and ``call`` are what is half written.
+    """
+
+    def __init__(self, kinds: Mapping[str, CallKind] | None = None) -> None:
+        self._kinds = kinds or {}
+        self._phase: Phase = "new"
+        self._place: Place | None = None
+        self.response: Response | None = None
+        self.next_number = self.next_index = self.first_index = 0
+        self.done: dict[int, OutputItem] = {}
+        self.broken: set[int] = set()
+        self.usage: Usage | None = None
+        self.reason: FinishReason = "stop"
+        self.turn_ended = False
+        self.message: WritingMessage | None = None
+        self.thought: WritingThought | None = None
+        self.call: OpenCall | None = None
+        self.calls: dict[str, OpenCall] = {}
+        self.places: list[Place] = []
+        self.outputs: dict[str, str] = {}
+        self.started: set[str] = set()
+
+    @property
+    def phase(self) -> Phase:
+        """How far the response has come."""
+        in_a_turn = not self.turn_ended and self.next_index > self.first_index
+        return "broken" if self._phase == "idle" and in_a_turn else self._phase
+
+    def hear(self, entry: StreamEvent | Note) -> None:
+        """The next entry. Raises ``ValueError`` where one is missing before it."""
+        match entry:
+            case CallOpened() | CallWritten() | TurnEnded() | TurnBroken() | CallStarted() | CallAnswered():
+                self._note(entry)
+            case event:
+                if event.sequence_number != self.next_number:
+                    raise ValueError(f"the log lacks event {self.next_number}")
+                self.next_number += 1
+                self._event(event)
+
+    def _event(self, event: StreamEvent) -> None:
+        match event:
+            case Snapshot():
+                self._snapshot(event.response)
+            case ItemAdded():
+                self._added(event.item, event.output_index)
+            case ItemDone():
+                self._done(event.item, event.output_index)
+            case SummaryPartAdded() | PartAdded(part=ReasoningText()) if self._place is not None:
+                self.thought = WritingThought(self._place, raw=isinstance(event, PartAdded))
+            case TextDelta() if self.message is not None:
+                self.message.write(event.delta, event.logprobs)
+            case RefusalDelta() if self.message is not None:
+                self.message.refuse(event.delta)
+            case ReasoningTextDelta() | SummaryTextDelta() if self.thought is not None:
+                self.thought.write(event.delta)
+            case ItemDelta() if event.item_id in self.calls:
+                self.calls[event.item_id].write(event.delta)
+            case _:  # the others repeat what these said, or tell progress that is not kept
+                pass
+
+    def _note(self, note: Note) -> None:
+        match note:
+            case CallOpened():
+                call = self.calls[note.id]
+                call.kind = self._kinds.get(note.name, call.kind)
+                call.key, call.name, call.call_id = note.key, note.name, note.call_id
+            case CallWritten():
+                self.calls[note.id].recall(note.arguments)
+                if self.call is self.calls[note.id]:
+                    self.call = None
+            case TurnEnded():
+                self.turn_ended = True
+                self.reason = note.reason
+                self.usage = total(self.usage, note.usage)
+            case TurnBroken():
+                self.broken.update(range(self.first_index, note.items))
+                self.first_index = note.items
+                self.calls = {id: call for id, call in self.calls.items() if call.place.output_index >= note.items}
+            case CallStarted():
+                self.started.add(note.id)
+            case answered:
+                self.outputs[answered.id] = answered.output
+
+    def _snapshot(self, response: Response) -> None:
+        self.response = response
+        match response.status:
+            case "queued":
+                self._phase = "queued"
+            case "in_progress":
+                self._phase = "idle"
+            case _:  # well or badly
+                self._phase = "ended"
+
+    def _added(self, item: OutputItem, index: int) -> None:
+        if self.turn_ended:
+            self.turn_ended = False
+            self.first_index = index
+            self.calls = {}
+        self._nothing_open()
+        self.next_index = index + 1
+        self._place = place = Place(item.id, index, _unnumbered)
+        self.places.append(place)
+        match item:
+            case Message():
+                self.message = WritingMessage(place)
+            case ReasoningItem():  # what it shows is known when its part begins
+                pass
+            case FunctionCall():
+                self._called(OpenCall(FUNCTION, place, key=item.id, name=item.name, call_id=item.call_id))
+            case hosted:  # a note behind it tells more
+                self._called(OpenCall(Lost(hosted), place, key=item.id, name="", call_id=""))
+
+    def _called(self, call: OpenCall) -> None:
+        self.call = self.calls[call.id] = call
+
+    def _done(self, item: OutputItem, index: int) -> None:
+        self.done[index] = item
+        if index == self.next_index - 1:
+            self._nothing_open()
+        if isinstance(item, FunctionCall) and item.id in self.calls:
+            self.calls[item.id].status = item.status
+
+    def _nothing_open(self) -> None:
+        self.message = self.thought = self.call = self._place = None
+
+
+def _unnumbered() -> int:
+    """The events that come of writing again are dropped: they have been told."""
+    return 0

@@ -1,0 +1,82 @@
+"""A response from request to row: prepare, perform, cancel. Here are its nouns; the verbs have a file each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from antiphon.backends import Backend
+from antiphon.engine import Task
+from antiphon.ids import Ids
+from antiphon.protocol.request import CreateResponse
+from antiphon.store import ItemRow
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from antiphon.protocol.response import Response
+
+EVERY_MODEL = "*"
+
+
+class Caller(Struct, frozen=True):
+    """Who asks: the tenant that every row belongs to."""
+
+    tenant: str
+
+
+class Deployment(Struct, frozen=True):
+    """A model that callers may name, and the backend behind it.
+
+    ``model`` is what the response says that answered; None: the name that the caller used. ``fetch_images``: images
+    that are named by a URL are fetched here and handed on as data. ``raw_thoughts``: reasoning is shown as it is.
+    """
+
+    name: str
+    backend: Backend
+    model: str | None = None
+    fetch_images: bool = False
+    raw_thoughts: bool = False
+
+
+class Policy(Struct, frozen=True):
+    """What the operator decided for all requests. ``default_deployment`` answers a request that names no model."""
+
+    strict_params: bool = False
+    retention_days: int = 30
+    default_deployment: str | None = None
+
+
+class Order(Struct, frozen=True):
+    """What was asked for, and the deployment by the name that the caller used.
+
+    ``request.input`` holds only the items that bring secrets: of the others all that a run needs is kept.
+    """
+
+    name: str
+    request: CreateResponse
+
+
+class Prepared(Struct, frozen=True):
+    """A request that is ready to run, with all that will be kept of it.
+
+    ``ignored`` and ``unavailable`` name the parameters and the types of tools that had no effect.
+    """
+
+    order: Order
+    task: Task
+    caller: Caller
+    ids: Ids
+    inputs: list[ItemRow]
+    ignored: list[str]
+    unavailable: list[str]
+
+
+encode = msgspec.json.Encoder().encode
+
+
+def made_items(response: Response, outputs: Mapping[str, str]) -> list[ItemRow]:
+    """The items that a response made, with what the model read of its hosted calls, by item id."""
+    return [ItemRow(id=item.id, json=encode(item), output=outputs.get(item.id)) for item in response.output]

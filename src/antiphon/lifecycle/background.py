@@ -1,0 +1,246 @@
+"""Background: a response that nobody has to wait for is queued, performed by whoever claims it, cancelled, deleted.
+
+Its row and its job are committed before anybody hears of it. What its run emits goes into its log, and what the log
+holds is all that is ever told; the end of the response is committed together with its terminal event.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from antiphon import engine
+from antiphon.core.fold import fold
+from antiphon.core.log import Chunk, Pack, entries
+from antiphon.core.machine import Machine
+from antiphon.core.notes import Note
+from antiphon.core.replay import replayed
+from antiphon.ids import Ids
+from antiphon.lifecycle import Caller, Order, encode, made_items
+from antiphon.protocol.errors import ApiError
+from antiphon.protocol.refusals import not_cancellable_synchronous, response_not_found, sealing_key_lost
+from antiphon.protocol.response import Response, ResponseError
+from antiphon.sealing import CannotOpen
+from antiphon.store import Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from antiphon.engine import Task
+    from antiphon.lifecycle import Prepared
+    from antiphon.lifecycle.preparing import Preparing
+    from antiphon.protocol.events import StreamEvent
+    from antiphon.sealing import Seal
+    from antiphon.store.jobs import Claim, Found, Jobs, Kept
+    from antiphon.store.store import Store
+    from antiphon.store.waker import Waker
+    from antiphon.store.writer import RunLog
+
+log = logging.getLogger(__name__)
+
+WORN_OUT = ResponseError(code="server_error", message="The run was interrupted too often, and is not tried again.")
+
+
+class Glance(Struct, frozen=True):
+    """What a kept response says of how it was asked for."""
+
+    background: bool = False
+
+
+class Background:
+    """Responses that run in the background. ``told`` is given the chunks that are written beside a run, by job."""
+
+    def __init__(
+        self,
+        preparing: Preparing,
+        store: Store,
+        jobs: Jobs,
+        *,
+        seal: Seal,
+        waker: Waker,
+        told: Callable[[Mapping[int, Chunk]], None],
+    ) -> None:
+        self._preparing = preparing
+        self._store = store
+        self._jobs = jobs
+        self._seal = seal
+        self._waker = waker
+        self._told = told
+
+    # For whoever asks
+
+    async def enqueue(self, prepared: Prepared) -> Queued:
+        """Keep a response that shall run; it is durable when this returns, and whoever has a place free performs it."""
+        machine = prepared.task.machine(prepared.ids.new)
+        pack = Pack(0)
+        pack.add(machine.queue())
+        response = machine.response
+        seq = await self._jobs.enqueue(
+            self._preparing.row(response, prepared.caller),
+            inputs=prepared.inputs,
+            opening=_taken(pack),
+            sealed=self._seal.seal(encode(prepared.order), _bound(response.id, prepared.caller)),
+        )
+        self._waker.say("queued", [seq])
+        return Queued(seq, response)
+
+    async def find(self, id: str, caller: Caller) -> Found:
+        """The response of this id. Raises ``ApiError`` where there is none."""
+        found = await self._jobs.find(id, tenant=caller.tenant)
+        if found is None:
+            raise response_not_found(id)
+        return found
+
+    async def as_it_is(self, found: Found) -> bytes:
+        """The JSON of a response: as it ended, or as far as it has come."""
+        if found.state in {None, "ended"}:
+            return found.response
+        response = fold(_events(await self._jobs.whole_log(found.seq)))
+        return found.response if response is None else encode(response)
+
+    async def cancel(self, id: str, caller: Caller) -> bytes:
+        """End a response that runs, and return it; one that has ended is returned as it is.
+
+        It is final when this returns, whoever works on it and wherever. Raises ``ApiError`` where there is none, and
+        where its client waits for it.
+        """
+        found = await self.find(id, caller)
+        if not is_background(found):
+            raise not_cancellable_synchronous()
+        if found.state not in {None, "ended"}:
+            await self._end(found.seq, Machine.cancel)
+            found = await self.find(id, caller)
+        return found.response
+
+    async def delete(self, id: str, caller: Caller) -> None:
+        """Forget a response; one that runs is cancelled first. Raises ``ApiError`` where there is none."""
+        found = await self.find(id, caller)
+        if found.state not in {None, "ended"}:
+            await self._end(found.seq, Machine.cancel)
+        if not await self._store.delete(id, tenant=caller.tenant):
+            raise response_not_found(id)
+        if found.state is not None:
+            await self._jobs.outdate(id, tenant=caller.tenant)
+
+    # For whoever works
+
+    async def perform(self, claim: Claim, open_log: Callable[[int], RunLog]) -> None:
+        """Run a claimed job, on from where its log ends. ``open_log`` takes the number that is written next."""
+        kept = await self._jobs.kept(claim.seq)
+        if kept is None:  # deleted since it was claimed
+            return
+        ids = Ids.of_chain(kept.id, self._preparing.now)
+        try:
+            task = await self._task(claim, kept)
+        except ApiError as error:
+            log.warning("job cannot run", extra={"action": "job_cannot_run", "response": kept.id, "code": error.code})
+            await self.fail(claim.seq, ResponseError(code="server_error", message=error.error.message))
+            return
+        if task is not None:
+            machine = task.machine_after(_entries(kept.log), ids.new)
+            run_log = open_log(kept.log[-1].last + 1)
+            response = await self._go_on(task, machine, run_log)
+            log.info(
+                "response finished",
+                extra={"action": "response_finished", "response": response.id, "status": response.status},
+            )
+
+    async def wear_out(self, seq: int) -> None:
+        """End a job whose every attempt was interrupted."""
+        await self.fail(seq, WORN_OUT)
+
+    async def fail(self, seq: int, error: ResponseError) -> None:
+        """End a job that cannot be done."""
+        await self._end(seq, lambda machine: machine.fail(error))
+
+    async def _task(self, claim: Claim, kept: Kept) -> Task | None:
+        """The task of a job; None where its response was deleted."""
+        caller = Caller(kept.tenant)
+        try:
+            order = _decode_order(self._seal.open(claim.sealed or "", _bound(kept.id, caller)))
+        except CannotOpen as error:
+            raise sealing_key_lost() from error
+        return await self._preparing.again(order, _decode_response(kept.response), caller)
+
+    async def _go_on(self, task: Task, machine: Machine, run_log: RunLog) -> Response:
+        finals: list[Final] = []
+
+        async def keep(response: Response, outputs: Mapping[str, str]) -> None:
+            finals.append(_final(response, outputs))
+
+        async def emit(events: list[StreamEvent]) -> None:
+            if finals:
+                await run_log.finish(events, machine.take_notes(), finals[-1])
+            else:
+                await run_log.append(events, machine.take_notes())
+
+        return await engine.go_on(task, machine, now=self._preparing.now, emit=emit, keep=keep, settle=run_log.written)
+
+    async def _end(self, seq: int, step: Callable[[Machine], list[StreamEvent]]) -> None:
+        """End a job from outside of its run. Whoever works on it hears of it, and so does everyone who reads it."""
+        chunk = await self._jobs.end(seq, partial(_ended, step, now=self._preparing.now))
+        if chunk is not None:
+            self._waker.say("ended", [seq])
+            self._told({seq: chunk})
+
+
+class Queued(Struct, frozen=True):
+    """A response that waits, and the number of its job."""
+
+    seq: int
+    response: Response
+
+
+_decode_order = msgspec.json.Decoder(Order).decode
+_decode_response = msgspec.json.Decoder(Response).decode
+_glance = msgspec.json.Decoder(Glance).decode
+
+
+def is_background(found: Found) -> bool:
+    """Whether a response was asked for in the background, whatever is left of its job."""
+    return found.state is not None or _glance(found.response).background
+
+
+def read_kept(found: Found) -> Response:
+    """A finished response as it is kept."""
+    return _decode_response(found.response)
+
+
+def _bound(id: str, caller: Caller) -> str:
+    """What an order is sealed for: it opens for this response alone."""
+    return f"order {caller.tenant} {id}"
+
+
+def _taken(pack: Pack) -> Chunk:
+    chunk = pack.take()
+    if chunk is None:
+        raise ValueError("a step of the machine gave no events")
+    return chunk
+
+
+def _entries(log_so_far: list[Chunk]) -> Iterator[StreamEvent | Note]:
+    return chain.from_iterable(entries(chunk.text, chunk.first) for chunk in log_so_far)
+
+
+def _events(log_so_far: list[Chunk]) -> Iterator[StreamEvent]:
+    return (entry for entry in _entries(log_so_far) if not isinstance(entry, Note))
+
+
+def _final(response: Response, outputs: Mapping[str, str]) -> Final:
+    return Final(response.status, encode(response), made_items(response, outputs))
+
+
+def _ended(
+    step: Callable[[Machine], list[StreamEvent]], log_so_far: list[Chunk], *, now: Callable[[], int]
+) -> tuple[Chunk, Final]:
+    """The last part of a log that somebody else ends, and the response as it ends there."""
+    ids = Ids.of_chain(None, now)
+    machine = replayed(_entries(log_so_far), new_id=ids.new)
+    pack = Pack(log_so_far[-1].last + 1)
+    pack.add(step(machine))
+    return _taken(pack), _final(machine.response, machine.outputs)

@@ -1,0 +1,206 @@
+"""A process: the parts of a server or of a worker joined, run side by side, and taken apart."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import signal
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from antiphon.config import MIB, Config, ConfigError, default_store_url, without_effect
+from antiphon.http.app import App, routes
+from antiphon.http.auth import Auth
+from antiphon.http.models import Models
+from antiphon.http.openapi import document
+from antiphon.http.responses import Responses
+from antiphon.lifecycle import Policy
+from antiphon.lifecycle.background import Background
+from antiphon.lifecycle.lifecycle import Lifecycle
+from antiphon.lifecycle.preparing import Preparing
+from antiphon.outbound import Outbound
+from antiphon.sealing import Seal
+from antiphon.store.hub import Hub
+from antiphon.store.jobs import Jobs
+from antiphon.store.store import Store
+from antiphon.store.waker import Waker
+from antiphon.wiring import open_database, read_deployments
+from antiphon.worker import Terms, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from antiphon.lifecycle import Deployment
+    from antiphon.store import Database
+
+log = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 3600
+SWEEPING_SECONDS = 600
+"""How long a sweep may take before another process may begin one."""
+
+
+async def serve(config: Config, run: Callable[[App], Awaitable[None]], *, works: bool = True) -> None:
+    """Join the parts, run the server with them, and take them apart.
+
+    Without ``works`` background jobs are left to other processes. Raises `ConfigError` and `StoreError`.
+    """
+    async with _joined(config) as parts, asyncio.TaskGroup() as group:
+        others = parts.start(group)
+        working = group.create_task(parts.worker.run()) if works else None
+        await run(parts.app(config))
+        parts.stop()
+        if working is not None:
+            await working
+        for other in others:
+            other.cancel()
+
+
+async def work(config: Config, ready: Callable[[], None]) -> None:
+    """Perform background jobs until SIGINT or SIGTERM comes; ``ready`` is called once they are claimed.
+
+    Raises `ConfigError` and `StoreError`.
+    """
+    async with _joined(config) as parts, asyncio.TaskGroup() as group:
+        others = parts.start(group)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, parts.stop)
+        ready()
+        await parts.worker.run()
+        for other in others:
+            other.cancel()
+
+
+class Parts:
+    """What a process is made of."""
+
+    def __init__(
+        self, config: Config, database: Database, *, seal: Seal, deployments: dict[str, Deployment], outbound: Outbound
+    ) -> None:
+        self._boot = secrets.token_hex(8)
+        self._deployments = deployments
+        self._event_age = config.background.event_ttl_seconds * 1000
+        self.store = Store(database)
+        self.jobs = Jobs(database)
+        self._waker = Waker(database, self._boot)
+        self._hub = Hub(self.jobs, self._waker, is_shared=database.is_shared)
+        policy = Policy(
+            strict_params=config.server.strict_params,
+            retention_days=config.store.retention_days,
+            default_deployment=config.server.default_deployment,
+        )
+        self._preparing = Preparing(
+            store=self.store, deployments=deployments, outbound=outbound, policy=policy, now=_now
+        )
+        self._background = Background(
+            self._preparing, self.store, self.jobs, seal=seal, waker=self._waker, told=self._hub.committed
+        )
+        terms = config.background
+        self.worker = Worker(
+            self._background,
+            self.jobs,
+            self._waker,
+            boot=self._boot,
+            terms=Terms(
+                runs=terms.workers, lease=terms.lease_seconds, attempts=terms.max_attempts, drain=terms.drain_seconds
+            ),
+            told=self._hub.committed,
+        )
+
+    def app(self, config: Config) -> App:
+        """The application that answers requests."""
+        responses = Responses(
+            Lifecycle(self._preparing, self.store),
+            self._background,
+            store=self.store,
+            hub=self._hub,
+            body_limit=config.server.max_body_mib * MIB,
+            done_marker=config.server.done_marker,
+        )
+        answers = routes(responses, Models(self._deployments, since=_now()))
+        return App(answers, Auth(config.auth, host=config.server.host), document, stop=self.stop)
+
+    def start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        """Begin what goes on beside requests and jobs."""
+        return [group.create_task(work) for work in (self._waker.run(), self._hub.run(), self._sweep())]
+
+    def stop(self) -> None:
+        """Claim no job, and let the readers of logs go: they read on elsewhere."""
+        self.worker.stop()
+        self._hub.stop()
+
+    async def _sweep(self) -> None:
+        """Forget what is older than the retention time, once an hour, one process at a time."""
+        while True:
+            try:
+                if await self.jobs.take_chore("sweep", self._boot, period=SWEEPING_SECONDS * 1000):
+                    await self._forget()
+                    await self.jobs.leave_chore("sweep", self._boot)
+            except Exception:
+                log.exception("sweep failed", extra={"action": "sweep_failed"})
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _forget(self) -> None:
+        logs = await self.jobs.sweep(age=self._event_age)
+        responses = await self.store.sweep(_now())
+        if logs or responses:
+            log.info("responses expired", extra={"action": "responses_expired", "count": responses, "logs": logs})
+
+
+@asynccontextmanager
+async def _joined(config: Config) -> AsyncGenerator[Parts]:
+    for section in without_effect(config):
+        log.warning(
+            "a section has no effect in this version", extra={"action": "section_without_effect", "section": section}
+        )
+    async with AsyncExitStack() as opened:
+        database = await open_database(config.store)
+        opened.push_async_callback(database.aclose)
+        outbound = Outbound(config.outbound)
+        opened.push_async_callback(outbound.aclose)
+        deployments = {deployment.name: deployment for deployment in read_deployments(config)}
+        for deployment in deployments.values():
+            opened.push_async_callback(deployment.backend.aclose)
+        jobs = Jobs(database)
+        if not database.is_shared:  # nobody else can hold it: whoever worked here is gone
+            await jobs.retire_all()
+        seal = Seal(await _secrets(config, jobs))
+        yield Parts(config, database, seal=seal, deployments=deployments, outbound=outbound)
+
+
+async def _secrets(config: Config, jobs: Jobs) -> list[str]:
+    """The configured secrets; without any, one that was made once: beside a database file, or else in the database."""
+    if config.encryption.keys:
+        return config.encryption.keys
+    url = config.store.url or default_store_url()
+    path = url.removeprefix("sqlite://")
+    if path.startswith("/"):
+        return [await asyncio.to_thread(_kept_beside, Path(f"{path}.key"))]
+    if path:
+        log.warning(
+            "secrets of queued runs are sealed with a key that lies in the database: name one in [encryption] keys",
+            extra={"action": "key_in_database"},
+        )
+    return [await jobs.sealing_key("default", otherwise=_secret())]
+
+
+def _kept_beside(file: Path) -> str:
+    try:
+        if not file.exists():
+            file.touch(mode=0o600)
+            file.write_text(_secret(), encoding="utf-8")
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"The key file {file} cannot be used: {error.strerror}.") from error
+
+
+def _secret() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def _now() -> int:
+    return int(time.time())
