@@ -56,15 +56,20 @@ class Lived(Struct, frozen=True):
 
     @property
     def said(self) -> list[str]:
-        """The ids of the items of the turns that an attempt brought to their end."""
+        """The ids of the items of the turns that came to their end, and were not broken."""
         said: list[str] = []
-        for emissions in self.attempts:
-            turn: list[str] = []
-            for emission in emissions:
-                turn += [entry.item.id for entry in emission if isinstance(entry, ItemAdded)]
-                if any(isinstance(entry, TurnEnded) for entry in emission):
+        turn: list[str] = []
+        for entry in self.log:
+            match entry:
+                case ItemAdded():
+                    turn.append(entry.item.id)
+                case TurnBroken():
+                    turn = []
+                case TurnEnded():
                     said += turn
                     turn = []
+                case _:
+                    pass
         return said
 
 

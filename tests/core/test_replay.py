@@ -247,15 +247,27 @@ def test_a_clients_call_that_was_half_written_is_incomplete() -> None:
     assert [] == second.machine.calls
 
 
-def test_a_clients_call_that_was_whole_in_a_broken_turn_stays_whole() -> None:
-    """It was shown; but it is neither a call of the next turn nor shown to the model."""
-    first = Process()
-    first.speaks(Call("0", "f", "{}"), Text("and"))
-    second = first.successor()
+def test_a_clients_call_that_was_whole_ends_its_turn() -> None:
+    """The client was shown it and runs it: asked anew, the model would make it twice."""
+    first = Process("search")
+    first.speaks(Call("0", "f", "{}"), Call("1", "search", "{}"), Text("and"))
+    second = first.successor("search")
     second.told(second.machine.resume())
-    assert [] == second.machine.calls
-    assert [] == second.machine.said
-    assert function_call("{}") == second.machine.finished[0]
+    assert second.machine.turn_ended
+    assert ["f", "search"] == [call.name for call in second.machine.calls]
+    (waiting,) = second.machine.waiting
+    second.told(second.machine.answer(waiting, WebSearchCall(id=waiting.id)))
+    assert function_call("{}") == second.machine.said[0]
+    assert ["function_call", "web_search_call", "message"] == [
+        item.__struct_config__.tag for item in second.machine.said
+    ]
+    third = second.successor("search")
+    assert [] == third.machine.resume()
+    assert third.machine.turn_ended
+    third.told(third.machine.complete(NOW))
+    assert ["completed", "completed", "incomplete"] == [
+        item.status for item in third.machine.response.output if not isinstance(item, ReasoningItem)
+    ]
 
 
 def test_hosted_calls_of_a_broken_turn_are_closed() -> None:
@@ -289,18 +301,15 @@ def test_hosted_calls_of_a_turn_that_ended_wait_for_their_answers() -> None:
     assert COST == second.machine.response.usage
 
 
-def test_the_note_of_a_broken_turn_may_come_with_the_next_step() -> None:
-    """Where nothing was open it has no event to stand behind; it says by itself which items it means."""
+def test_a_turn_that_a_client_ends_may_have_nothing_left_to_close() -> None:
+    """Then only its note tells the next process, and it says which calls it means."""
     first = Process()
     first.speaks(Call("0", "f", '{"a"'), Text(""), Call("0", "", ":1}"))
     second = first.successor()
-    assert [] == second.machine.resume()
-    second.machine.next_turn()
-    second.told(second.machine.feed([Call("0", "f", "{}"), Call("1", "g", "{}"), Finish()]))
+    assert [] == second.told(second.machine.resume())
     third = second.successor()
-    assert ["f", "g"] == [call.name for call in third.machine.calls]
-    assert [1, 2] == [call.place.output_index for call in third.machine.calls]
-    assert third.machine.finished[1:] == third.machine.said == second.machine.said
+    assert third.machine.turn_ended
+    assert ["f"] == [call.name for call in third.machine.calls]
 
 
 def test_a_response_may_be_taken_over_within_the_same_turn_again_and_again() -> None:

@@ -87,15 +87,13 @@ class Machine:
     def queue(self) -> list[StreamEvent]:
         """The response is there and waits; ``resume`` begins it."""
         self._expect("new")
-        self._phase = "queued"
-        self.response = replace(self.response, status="queued")
+        self._phase, self.response = "queued", replace(self.response, status="queued")
         return [self._snapshot("response.created"), self._snapshot("response.queued")]
 
     def start(self) -> list[StreamEvent]:
         """The response begins."""
         self._expect("new")
-        self._phase = "idle"
-        self.response = replace(self.response, status="in_progress")
+        self._phase, self.response = "idle", replace(self.response, status="in_progress")
         return [self._snapshot("response.created"), self._snapshot("response.in_progress")]
 
     def resume(self) -> list[StreamEvent]:
@@ -104,18 +102,16 @@ class Machine:
         What a broken turn left open is closed as incomplete: the model will be asked that turn anew. A call that nobody
         here can answer any more is closed too. The other calls of a turn that ended wait on.
         """
-        match self._phase:
-            case "queued":
-                self._phase = "idle"
-                self.response = replace(self.response, status="in_progress")
-                return [self._snapshot("response.in_progress")]
-            case "broken":
-                self._phase = "idle"
-                return self._break_turn()
-            case _:
-                self._expect("idle")
+        events: list[StreamEvent] = []
+        if self._phase == "queued":
+            self._phase, self.response = "idle", replace(self.response, status="in_progress")
+            return [self._snapshot("response.in_progress")]
+        if self._phase == "broken":
+            self._phase = "idle"
+            events = self._break_turn()
+        self._expect("idle")
         lost = [call for call in self.waiting if isinstance(call.kind, Lost)]
-        return [event for call in lost for event in self._end_call(call, call.kind.item(call))]
+        return events + [event for call in lost for event in self._end_call(call, call.kind.item(call))]
 
     def next_turn(self) -> None:
         """The model is about to be asked, for the first time or with the answers of the last turn."""
@@ -359,16 +355,20 @@ class Machine:
         return events
 
     def _break_turn(self) -> list[StreamEvent]:
-        """End a turn that the model will speak anew.
+        """End a turn that was left half spoken. What it had finished stays done, for it was told.
 
-        What it had finished stays done, for it was told: a client that was shown a whole call of its own sees a second
-        one beside it, and whoever answers all calls of a response answers both.
+        The model speaks it anew; but a client that was shown a whole call runs it, and a second one would run twice
+        what must perhaps be done once. So that turn is over.
         """
         events: list[StreamEvent] = []
         if self._thought is not None:
             thought, self._thought = self._thought.break_off(), None
             self._done[thought.output_index] = thought.item
             events += thought.events
+        if any(not call.kind.hosted for call in self.calls):
+            self.turn_ended, self._reason = True, "stop"
+            self.notes.append(TurnEnded("stop", None))
+            return events + self._close_item("incomplete")
         events += self._cut_short()
         self._broken.update(range(self._first_index, self._next_index))
         self._first_index = self._next_index
