@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 from contextlib import suppress
@@ -22,7 +23,7 @@ from antiphon.store import StoreUnavailable
 from antiphon.store.writer import RunLog, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from antiphon.core.log import Chunk
     from antiphon.lifecycle.background import Background
@@ -76,7 +77,7 @@ class Worker:
         self._writer = Writer(jobs, told)
         self._runs: dict[int, Run] = {}
         self._strays: dict[int, int] = {}
-        self._beaten = time.monotonic()
+        self._beaten = -math.inf
         self._is_stopping = False
         self._something = asyncio.Event()
         self._doubt = asyncio.Event()
@@ -87,8 +88,12 @@ class Worker:
         """Work, until told to stop; then let runs end for a while, and give the others back."""
         async with asyncio.TaskGroup() as group:
             others = [group.create_task(self._writer.run()), group.create_task(self._beats())]
-            await self._work(group)
-            await self._drain()
+            try:
+                await self._work(group)
+                await self._drain()
+            except asyncio.CancelledError:  # then nothing is written any more, an end least of all
+                self._give_up(list(self._runs.values()))
+                raise
             for other in others:
                 other.cancel()
         with suppress(StoreUnavailable):
@@ -115,7 +120,7 @@ class Worker:
 
     async def _claims(self) -> list[Claim]:
         free = self._terms.runs - len(self._runs)
-        if free <= 0:
+        if free <= 0 or self._fence <= 0:  # what it claims now, another takes over
             return []
         try:
             return await self._jobs.claim(self._boot, limit=free)
@@ -124,8 +129,9 @@ class Worker:
             return []
 
     def _begin(self, claim: Claim, group: asyncio.TaskGroup) -> None:
-        run = Run(claim)
-        self._runs[claim.seq] = run
+        if (older := self._runs.get(claim.seq)) is not None:  # lost, and not aware of it
+            older.give_up()
+        run = self._runs[claim.seq] = Run(claim)
         log.info("job claimed", extra={"action": "job_claimed", "job": claim.seq, "attempt": claim.attempt})
         run.task = group.create_task(self._perform(run))
         run.task.add_done_callback(partial(self._ended, run))
@@ -143,8 +149,14 @@ class Worker:
             log.warning("job put off", extra={"action": "job_put_off", "job": run.claim.seq, "error": str(error)})
         except Exception:
             log.exception("job failed", extra={"action": "job_failed", "job": run.claim.seq})
-            with suppress(StoreUnavailable):
-                await self._background.fail(run.claim.seq, CRASHED)
+            await self._end(run.claim.seq, self._background.fail(run.claim.seq, CRASHED))
+
+    async def _end(self, job: int, ending: Coroutine[None, None, None]) -> None:
+        """End a job that cannot be done. One that cannot even be ended stops no other."""
+        try:
+            await ending
+        except Exception:
+            log.exception("job not ended", extra={"action": "job_not_ended", "job": job})
 
     # Signs of life
 
@@ -155,7 +167,7 @@ class Worker:
                 log.error("the writer is stuck", extra={"action": "writer_stuck", "seconds": self._writer.delay})
             else:
                 await self._beat(period)
-            fence = self._beaten + FENCED_AT * self._terms.lease - time.monotonic()
+            fence = self._fence
             if fence <= 0:
                 self._give_up(list(self._runs.values()))
             wait = period if self._waker.is_heard else min(period, LAST_LOOK)
@@ -165,13 +177,20 @@ class Worker:
                     await self._doubt.wait()
             self._doubt.clear()
 
+    @property
+    def _fence(self) -> float:
+        """Seconds until its jobs may be another's; not above 0 where they may be already."""
+        return self._beaten + FENCED_AT * self._terms.lease - time.monotonic()
+
     async def _beat(self, patience: float) -> None:
         """Give a sign of life, and see to what came of it."""
         began, runs = time.monotonic(), list(self._runs.values())
         try:
             async with asyncio.timeout(patience / 2):
                 held = await self._jobs.beat(self._boot)
-                self._beaten = began
+                is_back, self._beaten = self._fence <= 0, began
+                if is_back:
+                    self._wake([])
                 await self._settle(held, runs)
                 await self._take_over()
         except (StoreUnavailable, TimeoutError) as error:
@@ -195,7 +214,7 @@ class Worker:
             self._waker.say("queued", lost.queued)
         for seq in lost.worn_out:
             log.error("job worn out", extra={"action": "job_worn_out", "job": seq})
-            await self._background.wear_out(seq)
+            await self._end(seq, self._background.wear_out(seq))
 
     def _give_up(self, runs: list[Run]) -> None:
         for run in runs:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from msgspec.structs import replace
 
-from antiphon.core.log import Chunk, Pack, Told, entries, told
+from antiphon.core.fold import fold
+from antiphon.core.log import Chunk, Pack, Told, entries, summed, told
 from antiphon.core.notes import CallAnswered, CallOpened, CallStarted, CallWritten, Note, TurnBroken, TurnEnded
 from antiphon.core.sse import frames
 from antiphon.protocol.content import Logprob
@@ -81,6 +82,16 @@ def test_a_stream_from_the_log_is_the_stream_that_was(life: Life, cuts: list[int
         for after in range(chunk.first - 1, chunk.last + 1):
             expected = frames([event for event in own if event.sequence_number > after])
             assert expected == told(chunk, after).block
+
+
+@given(lives(), CUTS)
+@settings(max_examples=50)
+def test_what_is_summed_adds_up_to_the_same_response(life: Life, cuts: list[int]) -> None:
+    """As far as a log has come: a run in one piece says what its deltas say."""
+    chunks = packed(lived(life).log, cuts)
+    for length in range(len(chunks) + 1):
+        whole = [entry for chunk in chunks[:length] for entry in entries(chunk.text, chunk.first)]
+        assert fold(whole) == fold(event for chunk in chunks[:length] for event in summed(chunk.text))
 
 
 def test_every_kind_of_event_and_note_comes_back() -> None:

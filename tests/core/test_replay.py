@@ -266,7 +266,9 @@ def test_a_clients_call_that_was_whole_ends_its_turn() -> None:
     assert third.machine.turn_ended
     third.told(third.machine.complete(NOW))
     assert ["completed", "completed", "incomplete"] == [
-        item.status for item in third.machine.response.output if not isinstance(item, ReasoningItem)
+        item.status
+        for item in third.machine.response.output
+        if isinstance(item, FunctionCall | WebSearchCall | Message)
     ]
 
 

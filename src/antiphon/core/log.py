@@ -139,6 +139,21 @@ def entries(text: str, first: int) -> list[StreamEvent | Note]:
     return read
 
 
+def summed(text: str) -> list[StreamEvent]:
+    """The events of a chunk's text as far as `fold` needs them: a run is one delta, and nothing is numbered."""
+    read: list[StreamEvent] = []
+    for raw in _line.decode(text):
+        if _is_event(raw):
+            read.append(_events[_head.decode(raw).type].decode(raw))
+            continue
+        match _entry.decode(raw):
+            case TextRun() | ReasoningRun() | RefusalRun() | SummaryRun() | ItemRun() as run:
+                read.append(run.event(0, "".join([_delta.decode(delta) for delta in run.deltas])))
+            case _:  # the response holds no notes
+                pass
+    return read
+
+
 def told(chunk: Chunk, after: int) -> Told:
     """What a stream carries of a chunk behind the event ``after``: the bytes of `antiphon.core.sse.frames`."""
     blocks: list[bytes] = []

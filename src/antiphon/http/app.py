@@ -72,7 +72,8 @@ class Resource:
 class App:
     """The ASGI application. ``document`` makes the OpenAPI document when it is asked for.
 
-    ``stop`` is called when the server takes no more requests, before it waits for the answers that it is giving.
+    ``started`` is called once the server has said where it is, and ``stop`` when it takes no more requests, before it
+    waits for the answers that it is giving.
     """
 
     def __init__(
@@ -81,8 +82,10 @@ class App:
         auth: Auth,
         document: Callable[[], bytes],
         *,
+        started: Callable[[], None],
         stop: Callable[[], None],
     ) -> None:
+        self.started = started
         self.stop = stop
         self._document = document
         self._router = Router(

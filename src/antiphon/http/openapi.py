@@ -24,28 +24,34 @@ _OF_A_MODEL = (404, 413, 415, 429, 502, 504)
 
 
 class Operation(Struct, frozen=True, kw_only=True):
-    """A method of a path. ``answer`` names the schema of a success; without one there is none in this version."""
+    """A method of a path. ``answer`` names the schema of a success, which ``stream`` may ask for as events."""
 
     id: str
     summary: str
-    answer: str | None
+    answer: str
     refusals: tuple[int, ...] = ()
     query: type[Struct] | None = None
+    is_streamed: bool = False
 
 
 OPERATIONS: dict[str, dict[str, Operation]] = {
     "/responses": {
         "POST": Operation(
-            id="createResponse", summary="Ask a model for a response", answer="Response", refusals=_OF_A_MODEL
+            id="createResponse",
+            summary="Ask a model for a response",
+            answer="Response",
+            refusals=_OF_A_MODEL,
+            is_streamed=True,
         )
     },
     "/responses/{id}": {
         "GET": Operation(
             id="retrieveResponse",
-            summary="Read a response that is kept",
+            summary="Read a response that is kept, or follow its events",
             answer="Response",
-            refusals=(404,),
+            refusals=(404, 409),
             query=Retrieval,
+            is_streamed=True,
         ),
         "DELETE": Operation(id="deleteResponse", summary="Forget a response", answer="Deleted", refusals=(404,)),
     },
@@ -53,7 +59,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
         "POST": Operation(
             id="cancelResponse",
             summary="Stop a response that runs in the background; no other can be cancelled",
-            answer=None,
+            answer="Response",
             refusals=(404,),
         )
     },
@@ -75,6 +81,7 @@ _MEANINGS = {
     401: "There is no key, or one that opens nothing.",
     403: "The `Host` does not name this server, which has no keys and answers this machine alone.",
     404: "What is named is unknown, was deleted, was never kept, or is somebody else's.",
+    409: "The events of this response are not kept any more; the response is.",
     413: "The body is longer than this server takes.",
     415: "The body is not declared as JSON.",
     429: "The model behind this server takes no more requests for now.",
@@ -91,7 +98,7 @@ _QUERY_MEANINGS = {
     "limit": "How many items a page holds at most.",
     "order": "The newest first (`desc`), or the oldest.",
     "starting_after": "The number of an event: the stream begins behind it.",
-    "stream": "Whether the events of the response are sent instead of the response.",
+    "stream": "Whether the events of the response are sent instead of the response, those to come as they come.",
 }
 
 _HEADERS = {
@@ -132,6 +139,7 @@ REQUESTS: dict[str, Schema] = {
         "store": False,
     },
     "stream": {"model": "gpt-4o", "input": "What is an antiphon?", "stream": True},
+    "background": {"model": "gpt-4o", "input": "Write the history of the antiphon.", "background": True},
     "function": {
         "model": "gpt-4o",
         "input": "What is the weather in Paris?",
@@ -221,17 +229,16 @@ def _operation(operation: Operation) -> Schema:
                 }
             },
         }
-    answers: dict[str, Any] = {} if operation.answer is None else {"200": _success(operation)}  # OpenAPI is open
+    answers: dict[str, Any] = {"200": _success(operation)}  # OpenAPI is open
     for status in sorted({*_OF_ALL, *operation.refusals}):
         answers[str(status)] = {"$ref": f"#/components/responses/{_refusal_name(status)}"}
     return described | {"responses": answers}
 
 
 def _success(operation: Operation) -> Schema:
-    content: Schema = {"application/json": {"schema": ref(operation.answer or "")}}
-    headers: tuple[str, ...] = _OF_EVERY_ANSWER
-    if operation.id == "createResponse":
-        headers += _OF_A_RUN
+    content: Schema = {"application/json": {"schema": ref(operation.answer)}}
+    headers = _OF_EVERY_ANSWER + (_OF_A_RUN if operation.id == "createResponse" else ())
+    if operation.is_streamed:
         content["text/event-stream"] = {"schema": _EVENT}
     return {"description": "Done.", "headers": _headers(headers), "content": content}
 

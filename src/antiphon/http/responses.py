@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from antiphon.store.hub import Hub
     from antiphon.store.store import Store
 
+LAST_NUMBER = 2**31 - 1
+"""No event has a higher number; a database may know none."""
+
 
 class Retrieval(Struct, frozen=True):
     """The query of a retrieval."""
@@ -101,7 +104,7 @@ class Responses:
         if not asked.stream:
             await exchange.answer(await self._background.as_it_is(found))
             return
-        after = -1 if asked.starting_after is None else asked.starting_after
+        after = -1 if asked.starting_after is None else min(asked.starting_after, LAST_NUMBER)
         if found.state is not None:
             await streaming.follow(exchange, self._hub, found.seq, after=after, end=self._end)
         elif is_background(found):

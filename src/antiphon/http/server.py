@@ -157,6 +157,7 @@ class Announced(Patient):
     def __init__(self, app: App, ready: Callable[[], None]) -> None:
         super().__init__(app)
         self._ready = ready
+        self._started = app.started
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -176,6 +177,7 @@ class Announced(Patient):
         gc.freeze()
         gc.set_threshold(*COLLECTED)
         self._ready()
+        self._started()
 
 
 def _allow_many_sockets() -> None:

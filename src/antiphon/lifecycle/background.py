@@ -6,6 +6,7 @@ holds is all that is ever told; the end of the response is committed together wi
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from functools import partial
 from itertools import chain
@@ -16,7 +17,7 @@ from msgspec import Struct
 
 from antiphon import engine
 from antiphon.core.fold import fold
-from antiphon.core.log import Chunk, Pack, entries
+from antiphon.core.log import Chunk, Pack, entries, summed
 from antiphon.core.machine import Machine
 from antiphon.core.notes import Note
 from antiphon.core.replay import replayed
@@ -100,8 +101,8 @@ class Background:
         """The JSON of a response: as it ended, or as far as it has come."""
         if found.state in {None, "ended"}:
             return found.response
-        response = fold(_events(await self._jobs.whole_log(found.seq)))
-        return found.response if response is None else encode(response)
+        chunks = await self._jobs.whole_log(found.seq)
+        return await asyncio.to_thread(_so_far, chunks) or found.response  # a long log takes a while to read
 
     async def cancel(self, id: str, caller: Caller) -> bytes:
         """End a response that runs, and return it; one that has ended is returned as it is.
@@ -227,8 +228,10 @@ def _entries(log_so_far: list[Chunk]) -> Iterator[StreamEvent | Note]:
     return chain.from_iterable(entries(chunk.text, chunk.first) for chunk in log_so_far)
 
 
-def _events(log_so_far: list[Chunk]) -> Iterator[StreamEvent]:
-    return (entry for entry in _entries(log_so_far) if not isinstance(entry, Note))
+def _so_far(log_so_far: list[Chunk]) -> bytes:
+    """The JSON of a response as far as its log tells it; nothing where there is no log any more."""
+    response = fold(event for chunk in log_so_far for event in summed(chunk.text))
+    return b"" if response is None else encode(response)
 
 
 def _final(response: Response, outputs: Mapping[str, str]) -> Final:

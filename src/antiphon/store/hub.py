@@ -60,7 +60,9 @@ class Reader:
     def hear(self, chunk: Chunk) -> None:
         """Take a committed chunk if it continues what is there; fall behind where it does not, or is too much."""
         if self._is_joining:
-            self._chunks.append(chunk)
+            self._put_aside(chunk)
+        if self.is_live and chunk.last <= self.sent and told(chunk, chunk.last).ended:
+            self.stop()  # nothing can follow, whatever number the client named
         if not self.is_live or chunk.last <= self.reached:
             return
         self._held += len(chunk.text)
@@ -78,10 +80,11 @@ class Reader:
 
     def join(self, read: list[Chunk]) -> None:
         """Hear from now on, after a page that was read; a whole page has more behind it."""
+        has_all = self._held <= HELD
         heard = self._take()
         self._is_joining = False
         self.reached = read[-1].last if read else self.sent
-        self.is_live = len(read) < PAGE
+        self.is_live = has_all and len(read) < PAGE
         for chunk in heard:
             self.hear(chunk)
 
@@ -106,6 +109,11 @@ class Reader:
             self.sent = max(self.sent, chunk.last)
             self.is_over = self.is_over or told_chunk.ended
         return b"".join(blocks)
+
+    def _put_aside(self, chunk: Chunk) -> None:
+        self._held += len(chunk.text)
+        if self._held <= HELD:
+            self._chunks.append(chunk)
 
     def _take(self) -> list[Chunk]:
         self._something.clear()
@@ -180,6 +188,8 @@ class Hub:
             if not chunks and await self._jobs.state(seq) in {None, "ended"}:
                 chunks = await self._jobs.read(seq, after=reader.sent)
                 reader.is_over = reader.is_over or not chunks
+            if chunks and chunks[0].first > reader.sent + 1:  # it is being erased, from its beginning on
+                chunks, reader.is_over = [], True
         except StoreUnavailable:
             await asyncio.sleep(LAST_LOOK)
             return []

@@ -137,6 +137,9 @@ def _settle(sql: Mapping[str, str]) -> Dialogue[bool]:
         rest = yield Statement(sql["cut"], {"lineage": lineage, "needed": needed, "limit": SWEPT_RESPONSES})
         [(cut,)] = convert(rest, list[tuple[int]]) or [(needed,)]
         yield Statement(sql["erase_items"], {"lineage": lineage, "cut": cut})
+        # A number may be given again: no log must be there that its next owner would find.
+        yield Statement(sql["erase_logs"], {"lineage": lineage, "cut": cut})
+        yield Statement(sql["erase_jobs"], {"lineage": lineage, "cut": cut})
         yield Statement(sql["erase_responses"], {"lineage": lineage, "cut": cut})
         if cut >= 0:
             yield Statement(sql["shorten_lineage"], {"lineage": lineage, "cut": cut, "stale": int(cut > needed)})

@@ -83,7 +83,7 @@ class Waker:
             if not rest:
                 self._tell(word, [])
             elif rest[0] == word:
-                self._tell(word, [int(each) for each in rest[1:] if each.isdigit()])
+                self._tell(word, [int(each) for each in rest[1:] if each.isdecimal()])
 
     def _tell(self, word: Word, jobs: list[int]) -> None:
         for heard in self._heard[word]:

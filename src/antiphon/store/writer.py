@@ -56,6 +56,7 @@ class RunLog:
         self._waiting: list[asyncio.Future[None]] = []
         self._taken_with: list[asyncio.Future[None]] = []
         self._is_taken = False
+        self._is_given_up = False
         self.is_closed = False
 
     async def append(self, events: list[StreamEvent], notes: list[Note]) -> None:
@@ -70,7 +71,9 @@ class RunLog:
             await self.written()
 
     async def written(self) -> None:
-        """Wait until all that was appended is durable. Of a lost run it never is: its task is cancelled."""
+        """Wait until all that was appended is durable. Of a run that was given up it never is: waiting is cancelled."""
+        if self._is_given_up:
+            raise asyncio.CancelledError
         if self.is_closed or not (self._pack.size or self._is_taken):
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -85,8 +88,11 @@ class RunLog:
             await self.written()
 
     def close(self) -> None:
-        """Write nothing more."""
-        self.is_closed = True
+        """Write nothing more, and let nobody believe that it was written."""
+        if not self.is_closed:
+            self.is_closed = self._is_given_up = True
+            for future in (*self._taken_with, *self._waiting):
+                future.cancel()
 
     # For the writer
 
@@ -108,7 +114,7 @@ class RunLog:
             if not future.done():
                 future.set_result(None)
         if entry.final is not None:
-            self.close()
+            self.is_closed = True
 
     def lose(self) -> None:
         """Somebody else has the job now, or has ended it."""

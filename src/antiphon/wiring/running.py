@@ -8,6 +8,7 @@ import secrets
 import signal
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,7 @@ async def work(config: Config, ready: Callable[[], None]) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, parts.stop)
         ready()
+        _warn(config)
         await parts.worker.run()
         for other in others:
             other.cancel()
@@ -122,7 +124,8 @@ class Parts:
             done_marker=config.server.done_marker,
         )
         answers = routes(responses, Models(self._deployments, since=_now()))
-        return App(answers, Auth(config.auth, host=config.server.host), document, stop=self.stop)
+        auth = Auth(config.auth, host=config.server.host)
+        return App(answers, auth, document, started=partial(_warn, config), stop=self.stop)
 
     def start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Begin what goes on beside requests and jobs."""
@@ -153,10 +156,6 @@ class Parts:
 
 @asynccontextmanager
 async def _joined(config: Config) -> AsyncGenerator[Parts]:
-    for section in without_effect(config):
-        log.warning(
-            "a section has no effect in this version", extra={"action": "section_without_effect", "section": section}
-        )
     async with AsyncExitStack() as opened:
         database = await open_database(config.store)
         opened.push_async_callback(database.aclose)
@@ -180,11 +179,6 @@ async def _secrets(config: Config, jobs: Jobs) -> list[str]:
     path = url.removeprefix("sqlite://")
     if path.startswith("/"):
         return [await asyncio.to_thread(_kept_beside, Path(f"{path}.key"))]
-    if path:
-        log.warning(
-            "secrets of queued runs are sealed with a key that lies in the database: name one in [encryption] keys",
-            extra={"action": "key_in_database"},
-        )
     return [await jobs.sealing_key("default", otherwise=_secret())]
 
 
@@ -196,6 +190,19 @@ def _kept_beside(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"The key file {file} cannot be used: {error.strerror}.") from error
+
+
+def _warn(config: Config) -> None:
+    """Say what an operator should know of a configuration that works."""
+    for section in without_effect(config):
+        log.warning(
+            "a section has no effect in this version", extra={"action": "section_without_effect", "section": section}
+        )
+    if not config.encryption.keys and not (config.store.url or default_store_url()).startswith("sqlite:"):
+        log.warning(
+            "secrets of queued runs are sealed with a key that lies in the database: name one in [encryption] keys",
+            extra={"action": "key_in_database"},
+        )
 
 
 def _secret() -> str:

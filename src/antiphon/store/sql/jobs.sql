@@ -167,7 +167,7 @@ WHERE response = (SELECT seq FROM responses WHERE tenant = :tenant AND id = :id)
 -- outdate_buried --
 UPDATE jobs SET ended_at = 0
 WHERE state = 'ended' AND ended_at > 0
-AND EXISTS (SELECT 1 FROM responses WHERE responses.seq = jobs.response AND responses.response IS NULL);
+AND NOT EXISTS (SELECT 1 FROM responses WHERE responses.seq = jobs.response AND responses.response IS NOT NULL);
 
 -- outdated --
 SELECT response FROM jobs WHERE state = 'ended' AND ended_at <= /*now*/ - :age ORDER BY ended_at LIMIT :limit;
@@ -180,6 +180,12 @@ RETURNING part;
 
 -- erase_job --
 DELETE FROM jobs WHERE response = :response;
+
+-- erase_logs --
+DELETE FROM events WHERE response IN (SELECT seq FROM responses WHERE lineage = :lineage AND tip > :cut);
+
+-- erase_jobs --
+DELETE FROM jobs WHERE response IN (SELECT seq FROM responses WHERE lineage = :lineage AND tip > :cut);
 
 -- erase_silent_nodes --
 DELETE FROM nodes WHERE beat < /*now*/ - :age;
