@@ -97,7 +97,9 @@ def ask() -> Asked:
     """Read the command line."""
     names = [measure.name for measure in MEASURES]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="about a minute: fewer rounds, and no row without a goal")
+    parser.add_argument(
+        "--quick", action="store_true", help="two minutes: fewer rounds, smaller loads, and no row without a goal"
+    )
     parser.add_argument("--only", action="append", choices=names, default=[], help="one measure; may be repeated")
     parser.add_argument("--rounds", type=int, help="how many rounds are taken")
     parser.add_argument("--no-peers", action="store_true", help="leave out LiteLLM and responses.js")

@@ -18,6 +18,7 @@ from benchmarks.processes import Command
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / "build" / "peers"
 LITELLM = PEERS / "litellm" / "bin" / "litellm"
+ANTIPHON = Path(sys.executable).parent / "antiphon"
 RESPONSES_JS = PEERS / "responses.js" / "dist" / "server.js"
 
 
@@ -45,16 +46,38 @@ class Contender(Struct, frozen=True):
 
 def antiphon(place: Place) -> Command:
     """Antiphon as an operator starts it: SQLite on disk, default logging, one deployment."""
+    return serving(place, store=in_a_file(place))
+
+
+def in_a_file(place: Place) -> str:
+    """Give the URL of a SQLite database in the folder of a place."""
+    return f"sqlite://{place.folder}/antiphon.db"
+
+
+def serving(place: Place, *, store: str, runs: int = 16, works: bool = True) -> Command:
+    """Start ``antiphon serve``, with places for so many background runs; without ``works`` it leaves them to others."""
+    arguments = ["serve", "--config", str(configured(place, store=store, runs=runs)), "--port", str(place.port)]
+    return Command(
+        arguments=[str(ANTIPHON), *arguments, *([] if works else ["--no-worker"])], folder=place.folder, port=place.port
+    )
+
+
+def working(place: Place, *, store: str, runs: int) -> Command:
+    """Start ``antiphon worker``, with places for so many background runs."""
+    arguments = [str(ANTIPHON), "worker", "--config", str(configured(place, store=store, runs=runs))]
+    return Command(arguments=arguments, folder=place.folder, port=place.port, says="Antiphon works")
+
+
+def configured(place: Place, *, store: str, runs: int) -> Path:
+    """Write a configuration and give its path."""
     config = place.folder / "antiphon.toml"
     config.write_text(
         f'[server]\nhost = "127.0.0.1"\nport = {place.port}\n'
-        f'[store]\nurl = "sqlite://{place.folder}/antiphon.db"\nblobs = "file://{place.folder}/blobs"\n'
+        f'[store]\nurl = "{store}"\nblobs = "file://{place.folder}/blobs"\n[background]\nworkers = {runs}\n'
         f'[[deployments]]\nname = "bench"\nbackend = "chat_completions"\nmodel = "bench"\n'
         f'base_url = "http://127.0.0.1:{place.upstream}/v1"\napi_key = "bench"\n'
     )
-    command = Path(sys.executable).parent / "antiphon"
-    arguments = [str(command), "serve", "--config", str(config), "--port", str(place.port)]
-    return Command(arguments=arguments, folder=place.folder, port=place.port)
+    return config
 
 
 def floor(place: Place) -> Command:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from benchmarks.background import ALONE, SHARED
 from benchmarks.chain import chain
 from benchmarks.driver import WARM, BrokenAnswerError, Heard, Load
 from benchmarks.pure import pure
+from benchmarks.replays import replays
 from benchmarks.samples import Samples
 from benchmarks.stage import Running, Stage
 from benchmarks.store_chain import store_cpu, store_statements
@@ -181,5 +183,17 @@ MEASURES = [
     Measure("start", "from the start of the process to the first 200 (wall)", "s", start),
     Measure("resident", "resident, after 256 requests", "MB", resident),
     Measure("idle", "growth for each idle open stream, 1,000 streams", "kB", idle),
+    Measure("background", "CPU per event of 200 streams at 50 a second, SQLite", "us", ALONE.show("cpu")),
+    Measure("background-late", "from the model to the subscriber, the same (wall)", "ms", ALONE.show("late")),
+    Measure("background-jobs", "CPU per run of one word, streamed, the same server", "us", ALONE.show("jobs")),
+    Measure("background-rate", "runs of one word a second, 100 at a time (wall)", "", ALONE.show("rate")),
+    Measure("background-first", "first token, one stream at a time (wall)", "ms", ALONE.show("first")),
+    Measure("shared", "CPU per event of 200 streams, PostgreSQL, 2 servers, 2 workers", "us", SHARED.show("cpu")),
+    Measure("shared-late", "from the model to the subscriber, the same (wall)", "ms", SHARED.show("late")),
+    Measure("shared-jobs", "CPU per run of one word, streamed, the same processes", "us", SHARED.show("jobs")),
+    Measure("shared-rate", "runs of one word a second, 100 at a time (wall)", "", SHARED.show("rate")),
+    Measure("shared-first", "first token, one stream at a time (wall)", "ms", SHARED.show("first")),
+    Measure("shared-log", "the log of the 200 streams in PostgreSQL", "", SHARED.show("log")),
+    Measure("replay", "replay of 45,000 events: events in a second of CPU", "", replays),
     Measure("pure", "CPU per call of a part without I/O", "us", pure),
 ]

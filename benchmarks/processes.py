@@ -26,13 +26,17 @@ class NotReadyError(Exception):
 
 
 class Command(Struct, frozen=True, kw_only=True):
-    """How to start a server: its arguments, what its environment has besides ours, and where it says it is ready."""
+    """How to start a server: its arguments, what its environment has besides ours, and where it says it is ready.
+
+    A process without a port says it in its output: ``says``.
+    """
 
     arguments: list[str]
     folder: Path
     port: int
     environment: dict[str, str] = {}
     health: str = "/health"
+    says: str = ""
     seconds: float = 60.0
 
 
@@ -70,22 +74,27 @@ class Server:
             )
 
     async def ready(self) -> float:
-        """Wait until the health path answers 200 and give the seconds since the start.
+        """Wait until the process says that it is ready and give the seconds since the start.
 
         Raises:
             NotReadyError: where the process ended first, or the time of its command ran out.
         """
         deadline = self._started + self._command.seconds
         while time.perf_counter() < deadline and self._process.poll() is None:
-            if await healthy(self._command.port, self._command.health):
+            if await self._is_ready():
                 return time.perf_counter() - self._started
             await asyncio.sleep(POLL_SECONDS)
         written = self._log.read_text(errors="replace")[-2000:]
         raise NotReadyError(f"{self._command.arguments[0]} is not ready:\n{written}")
 
+    async def _is_ready(self) -> bool:
+        if self._command.says:
+            return self._command.says in self._log.read_text(errors="replace")
+        return await healthy(self._command.port, self._command.health)
+
     def cpu_seconds(self) -> float:
         """Give the CPU time, user and kernel, that the process tree has used, by the kernel's nanosecond clock."""
-        return sum(cpu_nanoseconds(pid) for pid in self.tree()) / 1e9
+        return tree_seconds(self._process.pid)
 
     def memory(self) -> Memory:
         """Give the memory of the process tree."""
@@ -139,6 +148,11 @@ def cpu_nanoseconds(pid: int) -> int:
         )  # the kernel's id of another process's CPU clock: clock_getcpuclockid(3)
     except OSError:
         return 0
+
+
+def tree_seconds(root: int) -> float:
+    """Give the CPU time of a process and of all that descend from it, as far as they still run."""
+    return sum(cpu_nanoseconds(pid) for pid in family(root, parents())) / 1e9
 
 
 def parents() -> dict[int, int]:

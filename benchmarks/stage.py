@@ -23,10 +23,11 @@ OPEN_FILES = 16_384
 class Running:
     """A contender that is ready, with its client."""
 
-    def __init__(self, contender: Contender, server: Server, caller: Caller, seconds: float) -> None:
+    def __init__(self, contender: Contender, server: Server, caller: Caller, *, port: int, seconds: float) -> None:
         self.contender = contender
         self.server = server
         self.caller = caller
+        self.port = port
         self.seconds = seconds
         """How long the server took from its start until it was ready."""
 
@@ -80,7 +81,13 @@ class Stage:
     @asynccontextmanager
     async def another(self, name: str) -> AsyncGenerator[Running]:
         """Run a second server of a contender, with an empty folder of its own, and stop it at the end."""
-        running = await self._start(self._known[name])
+        async with self.play(self._known[name]) as running:
+            yield running
+
+    @asynccontextmanager
+    async def play(self, contender: Contender) -> AsyncGenerator[Running]:
+        """Run a contender, in an empty folder of its own, and stop it at the end."""
+        running = await self._start(contender)
         try:
             yield running
         finally:
@@ -95,7 +102,8 @@ class Stage:
         server = Server(contender.command(Place(folder, port, self._port, key)))
         self._started.append(server)
         seconds = await server.ready()
-        return Running(contender, server, Caller(self.upstream, port=port, key=key), seconds)
+        caller = Caller(self.upstream, port=port, key=key)
+        return Running(contender, server, caller, port=port, seconds=seconds)
 
     def clear(self) -> None:
         """Stop every server that was started here."""

@@ -40,6 +40,8 @@ class Counted:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.engine = database.engine
+        self.is_shared = database.is_shared
         self.statements = 0
 
     async def fetch(self, sql: str, params: Params) -> list[Row]:
@@ -65,6 +67,14 @@ class Counted:
     async def reclaim(self) -> None:
         """Hand on."""
         await self._database.reclaim()
+
+    async def notify(self, message: str) -> None:
+        """Hand on."""
+        await self._database.notify(message)
+
+    async def listen(self, heard: Callable[[str], None]) -> bool:
+        """Hand on."""
+        return await self._database.listen(heard)
 
     async def aclose(self) -> None:
         """Hand on."""

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from benchmarks.measures import Measure
     from benchmarks.samples import Samples
 
+LATER = "background, later by"
+
 Verdict = Literal["pass", "miss", "not measured"]
 
 
@@ -78,6 +80,17 @@ GOALS = [
     Goal(title="ready in 1.5 s", measure="start", at_most=1.5),
     Goal(title="resident under 80 MB", measure="resident", at_most=80),
     Goal(title="an idle open stream under 40 kB", measure="idle", at_most=40),
+    Goal(
+        title="an event in the background costs at most 3 times as much",
+        measure="background",
+        of="background",
+        over="foreground",
+        at_most=3,
+    ),
+    Goal(title="and its first token comes 30 ms later", measure="background-first", of=LATER, at_most=30),
+    Goal(title="the same on PostgreSQL", measure="shared-first", of=LATER, at_most=30),
+    Goal(title="two statements write a flush", measure="shared-log", of="writes a flush", at_most=2),
+    Goal(title="100,000 events a CPU second are replayed", measure="replay", of="store to bytes", at_least=100_000),
 ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 
 import httptools
 import msgspec
@@ -50,14 +51,24 @@ def token(number: int) -> bytes:
     return b" tok%03d" % (number % 1000)
 
 
-def spoken(number: int) -> bytes:
-    """Give the upstream chunk that says one token."""
-    return chunked(CHUNK % (CHOICE % (b'{"content":"%b"}' % token(number), b"null"), b',"usage":null'))
+def said(text: bytes) -> bytes:
+    """Give the upstream chunk that says a text."""
+    return chunked(CHUNK % (CHOICE % (b'{"content":"%b"}' % text, b"null"), b',"usage":null'))
+
+
+def stamp() -> bytes:
+    """Give the text of a token that says when it was said, in microseconds of the clock that `microseconds` reads."""
+    return b" %d" % microseconds()
+
+
+def microseconds() -> int:
+    """Read the clock of this process: who says a token and who hears it are one."""
+    return time.monotonic_ns() // 1000
 
 
 ROLE = chunked(CHUNK % (CHOICE % (b'{"role":"assistant","content":""}', b"null"), b',"usage":null'))
 STOP = chunked(CHUNK % (CHOICE % (b"{}", b'"stop"'), b',"usage":null'))
-SPOKEN = [spoken(number) for number in range(1000)]
+SPOKEN = [said(token(number)) for number in range(1000)]
 
 
 class Speech:
@@ -105,6 +116,40 @@ class Speech:
 
     def _cost(self) -> bytes:
         return USAGE % (self._tokens, self._tokens + 16)
+
+
+class Paced(Speech):
+    """A speech at a steady rate, whoever hears it: each token is a time stamp, and the first comes after ``delay``.
+
+    A token that the clock was late for is said at once, and its stamp says when that was.
+    """
+
+    def __init__(self, key: int, *, tokens: int, rate: float, delay: float) -> None:
+        super().__init__(key, tokens=tokens, stride=1, held=False)
+        self._period = 1 / rate
+        self._delay = delay
+
+    def open(self, transport: asyncio.Transport) -> None:
+        """Begin the stream, and say its tokens at their times."""
+        self._transport = transport
+        transport.write(HEAD + ROLE)
+        self._say_at(asyncio.get_running_loop().time() + self._delay)
+
+    def hear(self, tokens: int) -> None:
+        """A steady speech goes on by itself."""
+
+    def _say_at(self, time: float) -> None:
+        asyncio.get_running_loop().call_at(time, self._say, time)
+
+    def _say(self, time: float) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._said == self._tokens:
+            self._transport.write(self._further())
+            return
+        self._said += 1
+        self._transport.write(said(stamp()))
+        self._say_at(time + self._period)
 
 
 class Line(asyncio.Protocol):
@@ -165,6 +210,12 @@ class Upstream:
         """Write a new speech and give it."""
         self._key += 1
         speech = self.speeches[self._key] = Speech(self._key, tokens=tokens, stride=stride, held=held)
+        return speech
+
+    def pace(self, *, tokens: int, rate: float, delay: float = 0.0) -> Speech:
+        """Write a new speech of ``rate`` tokens a second, and give it."""
+        self._key += 1
+        speech = self.speeches[self._key] = Paced(self._key, tokens=tokens, rate=rate, delay=delay)
         return speech
 
     def forget(self) -> None:

@@ -10,10 +10,18 @@ import pytest
 from msgspec import Struct
 
 from antiphon.protocol.response import Response
-from benchmarks.driver import CHAT, Caller, Heard, Load
+from benchmarks.background import Size, flushed, played, together
+from benchmarks.driver import CHAT, BrokenAnswerError, Caller, Heard, Load
+from benchmarks.ensemble import alone
 from benchmarks.floor import Floor
+from benchmarks.reading import Read, Streams, Token, lateness, read_streams
+from benchmarks.replays import replayed
+from benchmarks.stage import raised
 from benchmarks.telling import ChatUsage, Request, Telling
 from benchmarks.upstream import EVERYTHING, Upstream
+
+BACKGROUND_ENVELOPE = 9
+"""The events of a text answer in the background that are no deltas."""
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -95,3 +103,64 @@ def test_the_floor_writes_whole_snapshots() -> None:
     always = {field.name for field in msgspec.structs.fields(Response) if field.default is not msgspec.UNSET}
     snapshots = [set(event.response) for event in told() if event.response]
     assert [always] * 3 == snapshots
+
+
+TINY = Size(streams=4, tokens=24, jobs=4, places=2, pairs=1)
+
+
+async def test_background_streams_are_whole_on_one_server() -> None:
+    """Every event of every stream comes, numbered without a gap, and each figure is there for both kinds of run."""
+    async with raised() as stage, alone(stage, runs=TINY.streams) as ensemble:
+        spent = await ensemble.play(Streams(streams=4, tokens=24, background=True))
+        taken = await played(ensemble, TINY, rounds=1)
+    assert [24 + BACKGROUND_ENVELOPE] * 4 == [read.events for read in spent.reads]
+    assert {"foreground", "background"} == set(taken["cpu"])
+    assert {"cpu", "late", "jobs", "rate", "first"} == set(taken)
+
+
+async def test_two_statements_write_a_flush_of_workers_beside_servers() -> None:
+    """The runs of two workers are read whole from two other servers, and a flush takes two statements, however many."""
+    async with raised() as stage:
+        taken = await together(stage, TINY, rounds=1)
+    assert [pytest.approx(2, abs=0.2)] == taken["log"]["writes a flush"]  # the last count may cut a flush in two
+    assert taken["log"]["events a part"] >= [1]
+    assert {"background servers", "background workers", "background postgres"} < set(taken["cpu"])
+
+
+async def test_the_replay_of_a_log_gives_every_event() -> None:
+    """A log in parts is read to its end from the store and over HTTP; what is missing would be raised."""
+    async with raised() as stage:
+        samples = await replayed(stage, 1, deltas=50)
+    assert ["store to bytes", "over HTTP"] == list(samples)
+    assert all(rate > 0 for [rate] in samples.values())
+
+
+async def test_a_gap_in_a_stream_breaks_the_benchmark() -> None:
+    """A reader that misses an event says which."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        frames = b'data: {"sequence_number":0}\n\ndata: {"sequence_number":2}\n\n'
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(frames), frames))
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        with pytest.raises(BrokenAnswerError, match="event 2 followed event 0"):
+            await read_streams(Upstream(), [port_of(server)], Streams(streams=1, tokens=1))
+
+
+def test_tokens_are_judged_late_only_while_all_streams_speak() -> None:
+    """What a stream said before the last one began, or after the first one ended, is left out."""
+    early = Read(0, 3, [Token(0, 9_000), Token(10_000, 12_000), Token(20_000, 24_000)])
+    late = Read(0, 3, [Token(8_000, 10_000), Token(20_000, 21_000), Token(30_000, 99_000)])
+    assert [1.0, 2.0, 4.0] == lateness([early, late])
+
+
+def test_statements_are_counted_by_what_they_are_for() -> None:
+    """Statements that were run before are left out, and those of an unknown form are writes."""
+    before = {"UPDATE jobs SET parts = 1": 5, "BEGIN": 2}
+    after = {"UPDATE jobs SET parts = 1": 7, "INSERT INTO events": 2, "BEGIN": 4, "SELECT pg_notify": 1}
+    counted = flushed(before, after)
+    assert [2] == counted["writes a flush"]
+    assert [1] == counted["transactions a flush"]
+    assert [0.5] == counted["words a flush"]

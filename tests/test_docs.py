@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import time
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -21,12 +24,14 @@ from tests.command import ROOT, run_python, serving
 from tests.seeing import seeing
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
 README = ROOT / "README.md"
 PROSE = sorted(path for path in [README, *DOCS.rglob("*.md")] if "adr" not in path.parts)
 BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?P<target>[^)#:\s]+)(#[^)]*)?\)")
+FILE = re.compile(r"`(?P<file>tests/[\w/]+\.py)`")
 TEST = re.compile(r"`(?P<file>tests/[\w/]+\.py)::(?P<test>\w+)`")
 HEADER = re.compile(r'b?"((?:x|apim|openai|retry|www|cache)-[a-z-]+)"')
 TOUR = """Loire
@@ -117,7 +122,7 @@ def test_a_configuration_that_is_shown_is_sound(
 @pytest.mark.parametrize(("place", "code"), blocks("sh"), ids=lambda value: value if ":" in value[:60] else "")
 def test_a_command_that_is_shown_is_understood(place: str, code: str) -> None:
     """Every line that runs the command has commands and options that there are."""
-    for line in code.splitlines():
+    for line in code.replace("\\\n", " ").splitlines():
         words = shlex.split(line.removeprefix(".venv/bin/"), comments=True)
         if words[:1] == ["antiphon"] and not {"COMMAND", "[OPTIONS]", "[ARGS]", "NAME"} & set(words):
             app.parse_args(words[1:], exit_on_error=False, print_error=False)
@@ -137,6 +142,11 @@ def test_a_test_that_is_named_is_there() -> None:
     assert [] == [
         f"{file}::{test}" for file, test in named if f"def {test}(" not in (ROOT / file).read_text(encoding="utf-8")
     ]
+
+
+def test_a_file_of_tests_that_is_named_is_there() -> None:
+    """What is said to be tested names files."""
+    assert [] == [name for name in FILE.findall(everything()) if not (ROOT / name).exists()]
 
 
 def python_blocks() -> list[str]:
@@ -171,3 +181,46 @@ def test_the_tour_works_as_it_is_written(tmp_path: Path) -> None:
             tour = tmp_path / "tour.py"
             tour.write_text("\n".join(python_blocks()[1:]).replace("http://127.0.0.1:8080", url))
             assert run_python(str(tour), url=url, folder=tmp_path) == TOUR
+
+
+@pytest.mark.slow
+def test_the_tour_outlives_its_server(tmp_path: Path) -> None:
+    """The shell blocks of the tour as they are written: a story, a kill, a new server, and the rest of the story."""
+    story, kill, rest = [code for _, code in blocks("sh") if "story.txt" in code or "kill -9" in code]
+    config = tmp_path / "antiphon.toml"
+    config.write_text(
+        '[[deployments]]\nname = "*"\nbackend = "scripted"\ntokens_per_second = 40\n'
+        f'replies = [{{ steps = [{{ text = "{"Once upon a time. " * 30}" }}] }}]\n'
+    )
+    with serving(config, tmp_path) as url, reading(story, url, tmp_path) as reader:
+        while b"output_text.delta" not in (tmp_path / "story.txt").read_bytes():
+            assert reader.poll() is None
+            time.sleep(0.02)  # a file tells nobody that it grows
+        shell(kill, url, tmp_path)
+    with serving(config, tmp_path) as url:
+        shell(rest, url, tmp_path)
+    told = (tmp_path / "story.txt").read_text()
+    numbers = [int(number) for number in re.findall(r'"sequence_number":(\d+)', told)]
+    assert list(range(len(numbers))) == numbers
+    assert ["response.completed"] == re.findall(
+        r"^event: (response\.(?:completed|failed|incomplete))$", told, re.MULTILINE
+    )
+
+
+@contextmanager
+def reading(code: str, url: str, folder: Path) -> Generator[subprocess.Popen[bytes], None, None]:
+    """A block that reads a stream, until its end."""
+    (folder / "story.txt").touch()
+    reader = subprocess.Popen(["sh", "-c", at(code, url, folder)], cwd=folder, stdout=subprocess.DEVNULL)
+    yield reader
+    reader.wait(20)
+
+
+def shell(code: str, url: str, folder: Path) -> None:
+    """Run a block."""
+    subprocess.run(["sh", "-c", at(code, url, folder)], cwd=folder, check=True, stdout=subprocess.DEVNULL, timeout=60)
+
+
+def at(code: str, url: str, folder: Path) -> str:
+    """A block as it is for this server and its folder."""
+    return code.replace("http://127.0.0.1:8080", url).replace("~/.local/share", str(folder))

@@ -31,7 +31,11 @@ ANSWERS = {
 }
 """What the last response says that an example prints as JSON."""
 
+STORY = "Once upon a time a server fell, and the story went on where it had stopped."
+
 PRINTED = {
+    "background_stream.py": f"{STORY}\n",
+    "cancel.py": "cancelled\ncancelled\n",
     "image_base64.py": "A red square on white.\n",
     "image_url.py": "A red square on white.\n",
     "quickstart.py": "Air scatters short waves of light more than long ones.\n",
@@ -40,7 +44,7 @@ PRINTED = {
 }
 """All that an example prints."""
 
-OTHERS = {"delete.py", "input_items.py", "picture.py"}
+OTHERS = {"background.py", "delete.py", "input_items.py", "picture.py"}
 """Looked at by tests of their own; the last is no example."""
 
 MODEL = catalog.SMALL
@@ -127,6 +131,13 @@ def test_a_chained_response_knows_what_was_said_before(scripted: str, tmp_path: 
             assert 8 + 15 + 13 == counted
         case other:
             pytest.fail(f"no usage: {other}")
+
+
+def test_the_example_of_the_background_sees_its_response_end(scripted: str, tmp_path: Path) -> None:
+    """It is looked at until it has ended, and then it is whole."""
+    *looks, status, output, story = run_example("background.py", scripted, tmp_path).splitlines()
+    assert {"Current status: queued", "Current status: in_progress"} >= set(looks) != set()
+    assert ["Final status: completed", "Output:", STORY] == [status, output, story]
 
 
 def test_the_example_of_deleting_finds_nothing_afterwards(scripted: str, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from antiphon.core.calls import Silent
 from antiphon.core.deltas import Call, Delta, Finish, Text
 from antiphon.core.machine import IllegalStep, Machine
+from antiphon.core.replay import replayed
 from antiphon.protocol.calls import SearchAction, WebSearchCall
 from antiphon.protocol.response import Response, ResponseError
 from scripts.reference.tables import MEANINGS, expect_same, table, written
@@ -15,10 +16,18 @@ from scripts.reference.tables import MEANINGS, expect_same, table, written
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from antiphon.core.calls import CallKind
+    from antiphon.core.notes import Note
+    from antiphon.protocol.events import StreamEvent
+
+    Step = Callable[[Machine], list[StreamEvent] | None]
+
 CALL: list[Delta] = [Call("1", "web_search", "{}")]
 
-STEPS: dict[str, Callable[[Machine], object]] = {
+STEPS: dict[str, Step] = {
     "start": Machine.start,
+    "queue": Machine.queue,
+    "resume": Machine.resume,
     "next_turn": Machine.next_turn,
     "feed": lambda machine: machine.feed([Text("word")]),
     "feed a finish": lambda machine: machine.feed([Finish("stop", None)]),
@@ -29,14 +38,42 @@ STEPS: dict[str, Callable[[Machine], object]] = {
     "cancel": Machine.cancel,
 }
 
+REPLAY = "replay"
+"""What is no step: another machine from the log of the first."""
+
 STATES: dict[str, list[str]] = {
     "new": [],
+    "queued": ["queue"],
     "idle": ["start"],
-    "speaking": ["start", "next_turn"],
+    "speaking": ["start", "next_turn", "feed"],
+    "broken": ["start", "next_turn", "feed", REPLAY],
     "waiting": ["start", "next_turn", "feed a hosted call and a finish"],
     "ended": ["start", "cancel"],
 }
-"""A way to each state. Which state another way leads to is known by what can be done there."""
+"""A way to each state. Which state another way leads to is known by what can be done there, and whether it waits."""
+
+
+class Life:
+    """A machine that is taken steps, and the log of it."""
+
+    def __init__(self) -> None:
+        self._numbers = count()
+        self._log: list[StreamEvent | Note] = []
+        self.machine = Machine(
+            Response(id="resp_1", created_at=0, status="in_progress", model="m"), new_id=self.new_id, kinds=KINDS
+        )
+
+    def new_id(self, prefix: str) -> str:
+        """An id."""
+        return f"{prefix}_{next(self._numbers)}"
+
+    def take(self, step: str) -> None:
+        """Take a step. Raises `IllegalStep`."""
+        if step == REPLAY:
+            self.machine = replayed(self._log, new_id=self.new_id, kinds=KINDS)
+        else:
+            self._log += STEPS[step](self.machine) or []
+            self._log += self.machine.take_notes()
 
 
 def searched(id: str) -> WebSearchCall:
@@ -44,17 +81,24 @@ def searched(id: str) -> WebSearchCall:
     return WebSearchCall(id=id, status="completed", action=SearchAction(query="word"))
 
 
-def machine_after(steps: list[str]) -> Machine:
-    """A machine that was taken some steps."""
-    numbers = count()
-    kind = Silent(
+KINDS: dict[str, CallKind] = {
+    "web_search": Silent(
         "ws", lambda call: WebSearchCall(id=call.id, status="in_progress"), "response.web_search_call.in_progress"
     )
-    response = Response(id="resp_1", created_at=0, status="queued", model="m")
-    machine = Machine(response, new_id=lambda prefix: f"{prefix}_{next(numbers)}", kinds={"web_search": kind})
+}
+
+
+def life_of(steps: list[str]) -> Life:
+    """A machine that was taken some steps."""
+    life = Life()
     for step in steps:
-        STEPS[step](machine)
-    return machine
+        life.take(step)
+    return life
+
+
+def known_by(steps: list[str]) -> tuple[bool, frozenset[str]]:
+    """What tells the state after these steps from all others: whether the response waits, and what can be done."""
+    return life_of(steps).machine.response.status == "queued", legal(steps)
 
 
 def legal(steps: list[str]) -> frozenset[str]:
@@ -64,11 +108,11 @@ def legal(steps: list[str]) -> frozenset[str]:
 
 def is_legal(steps: list[str], step: str) -> bool:
     """Whether a step is allowed after others; to answer, something must have been asked."""
-    machine = machine_after(steps)
-    if step == "answer" and not machine.calls:
+    life = life_of(steps)
+    if step == "answer" and not life.machine.calls:
         return False
     try:
-        STEPS[step](machine)
+        life.take(step)
     except IllegalStep:
         return False
     return True
@@ -76,13 +120,10 @@ def is_legal(steps: list[str], step: str) -> bool:
 
 def edges() -> list[tuple[str, str, str]]:
     """Every allowed step: from which state, by which step, to which state."""
-    named = {legal(steps): name for name, steps in STATES.items()}
-    return [
-        (name, step, named[legal([*steps, step])])
-        for name, steps in STATES.items()
-        for step in STEPS
-        if step in legal(steps)
-    ]
+    named = {known_by(steps): name for name, steps in STATES.items()}
+    taken = [(name, steps, step) for name, steps in STATES.items() for step in STEPS if step in legal(steps)]
+    taken.append(("speaking", STATES["speaking"], REPLAY))
+    return [(name, step, named[known_by([*steps, step])]) for name, steps, step in taken]
 
 
 def page() -> str:
@@ -96,19 +137,35 @@ def page() -> str:
     )
 
 
-PLACES = {"new": (70, 150), "idle": (250, 150), "speaking": (520, 70), "waiting": (520, 230), "ended": (770, 150)}
-WIDTH, HEIGHT, HALF, TALL = 860, 300, 56, 20
+PLACES = {
+    "new": (70, 90),
+    "queued": (70, 240),
+    "idle": (270, 170),
+    "speaking": (540, 70),
+    "waiting": (540, 200),
+    "broken": (540, 330),
+    "ended": (820, 170),
+}
+WIDTH, HEIGHT, HALF, TALL = 910, 470, 56, 20
 
 CURVES: dict[tuple[str, str], tuple[str, int, int, str]] = {
-    ("new", "idle"): ("M126 150 L190 150", 158, 142, "middle"),
-    ("idle", "speaking"): ("M262 130 C300 80 390 56 460 62", 340, 66, "middle"),
-    ("speaking", "idle"): ("M464 84 C410 100 340 118 306 138", 420, 124, "middle"),
-    ("speaking", "speaking"): ("M498 50 C480 6 560 6 544 46", 520, 12, "middle"),
-    ("speaking", "waiting"): ("M520 90 L520 206", 528, 156, "start"),
-    ("waiting", "idle"): ("M464 222 C410 210 340 190 306 166", 380, 222, "middle"),
-    ("idle", "ended"): ("M268 170 C330 320 700 320 762 174", 520, 274, "middle"),
-    ("speaking", "ended"): ("M576 74 C660 80 720 100 748 126", 690, 84, "start"),
-    ("waiting", "ended"): ("M576 226 C640 222 700 200 736 174", 588, 206, "start"),
+    ("new", "idle"): ("M126 100 C170 110 200 130 224 146", 176, 104, "start"),
+    ("new", "queued"): ("M70 110 L70 216", 78, 166, "start"),
+    ("queued", "idle"): ("M126 232 C170 222 200 206 224 194", 184, 230, "start"),
+    ("idle", "idle"): ("M248 150 C230 106 310 106 292 146", 270, 108, "middle"),
+    ("idle", "speaking"): ("M300 150 C340 96 410 62 480 62", 340, 72, "middle"),
+    ("speaking", "idle"): ("M484 84 C430 100 360 130 330 152", 436, 124, "middle"),
+    ("speaking", "speaking"): ("M518 50 C500 6 580 6 564 46", 540, 12, "middle"),
+    ("speaking", "waiting"): ("M540 90 L540 176", 548, 138, "start"),
+    ("waiting", "idle"): ("M484 196 C430 190 390 182 330 176", 410, 204, "middle"),
+    ("waiting", "waiting"): ("M520 220 C502 264 580 264 562 224", 540, 270, "middle"),
+    ("speaking", "broken"): ("M596 84 C690 130 690 280 600 320", 676, 236, "start"),
+    ("broken", "idle"): ("M484 324 C400 310 330 250 298 194", 386, 300, "end"),
+    ("idle", "ended"): ("M262 190 C270 440 800 440 820 194", 540, 400, "middle"),
+    ("queued", "ended"): ("M70 260 C70 520 840 520 834 194", 400, 434, "middle"),
+    ("speaking", "ended"): ("M596 66 C690 66 770 100 806 146", 706, 72, "start"),
+    ("waiting", "ended"): ("M596 200 C660 198 720 184 760 176", 688, 170, "start"),
+    ("broken", "ended"): ("M596 334 C690 330 780 260 810 194", 608, 350, "start"),
 }
 """How each pair of states is joined: a path, and where its label stands. A pair that is not here is an error."""
 
