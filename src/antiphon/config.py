@@ -56,7 +56,7 @@ class Storage(Struct, frozen=True, forbid_unknown_fields=True):
 class Encryption(Struct, frozen=True, forbid_unknown_fields=True):
     """``[encryption]``: the first key encrypts, all decrypt."""
 
-    keys: list[str] = []
+    keys: list[Annotated[str, Meta(min_length=1)]] = []
 
 
 class Background(Struct, frozen=True, forbid_unknown_fields=True):

@@ -245,7 +245,9 @@ class Worker:
 
     def _hear_ended(self, jobs: list[int]) -> None:
         """Jobs were ended by somebody else; any may have been, where none is named."""
-        self._give_up([run for seq in jobs if (run := self._runs.get(seq)) is not None])
+        for run in [run for seq in jobs if (run := self._runs.get(seq)) is not None and not run.is_over]:
+            log.info("job ended", extra={"action": "job_ended", "job": run.claim.seq})
+            run.give_up()
         if not jobs:
             self._doubt.set()
 

@@ -85,7 +85,9 @@ WORDED: list[tuple[ApiError, int, str | None, str | None, str]] = [
     ),
     (refusals.not_cancellable_synchronous(), 400, None, None, "Cannot cancel a synchronous response."),
     (
-        refusals.background_not_stored(),
+        refusals.events_expired("resp_x"),
+        refusals.previous_response_in_progress("resp_x"),
+        refusals.sealing_key_lost(),
         400,
         None,
         "stream",

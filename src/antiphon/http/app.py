@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from antiphon.http.auth import Auth
+    from antiphon.http.health import Health
     from antiphon.http.models import Models
     from antiphon.http.responses import Responses
     from antiphon.lifecycle import Caller
@@ -32,6 +33,7 @@ MOUNTS = ("/v1", "/openai/v1", "/openai/deployments/{deployment}", "/openai", ""
 """Where the API stands (Responses API reference, section 1.1). The shorter path comes after the longer one."""
 
 HEALTHY = b'{"status":"ok"}'
+UNHEALTHY = b'{"status":"store unavailable"}'
 FIRST_API_VERSION = "2025-03-01"
 _API_VERSION = re.compile(r"v1|preview|latest|(\d{4}-\d{2}-\d{2})(-preview)?")
 _EXCHANGE = "antiphon.exchange"
@@ -82,12 +84,14 @@ class App:
         auth: Auth,
         document: Callable[[], bytes],
         *,
+        health: Health,
         started: Callable[[], None],
         stop: Callable[[], None],
     ) -> None:
         self.started = started
         self.stop = stop
         self._document = document
+        self._health = health
         self._router = Router(
             [Route(mount + path, Resource(methods, auth)) for mount in MOUNTS for path, methods in answers.items()],
             redirect_slashes=False,
@@ -117,7 +121,8 @@ class App:
 
     async def _answer(self, exchange: Exchange, send: Send) -> None:
         if exchange.path == "/health":
-            await exchange.answer(HEALTHY)
+            is_fine = await self._health.is_fine()
+            await exchange.answer(HEALTHY if is_fine else UNHEALTHY, status=200 if is_fine else 503)
         elif exchange.path == "/openapi.json":
             await exchange.answer(self._document())
         else:

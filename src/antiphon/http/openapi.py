@@ -91,6 +91,8 @@ _MEANINGS = {
     504: "The model behind this server did not answer in time.",
 }
 
+_PLAINLY = {200: "Done.", 503: "The storage cannot be written."}
+
 _QUERY_MEANINGS = {
     "after": "The id of an item: the page begins behind it.",
     "include": "What is shown besides; also written `include[]`, and several joined with commas.",
@@ -269,16 +271,12 @@ def _beside_the_api() -> dict[str, Schema]:
     return {
         path: {"servers": [{"url": "/"}], "get": {"operationId": id, "summary": summary, "security": [{}]} | answers}
         for path, id, summary, answers in (
-            ("/health", "health", "Whether requests are answered", _plain(ref("Health"))),
-            ("/openapi.json", "document", "This document", _plain({"type": "object"})),
+            ("/health", "health", "Whether requests are answered, and responses kept", _plain(ref("Health"), 200, 503)),
+            ("/openapi.json", "document", "This document", _plain({"type": "object"}, 200)),
         )
     }
 
 
-def _plain(schema: Schema) -> Schema:
-    success = {
-        "description": "Done.",
-        "headers": _headers(_OF_EVERY_ANSWER),
-        "content": {"application/json": {"schema": schema}},
-    }
-    return {"responses": {"200": success}}
+def _plain(schema: Schema, *statuses: int) -> Schema:
+    answer = {"headers": _headers(_OF_EVERY_ANSWER), "content": {"application/json": {"schema": schema}}}
+    return {"responses": {str(status): {"description": _PLAINLY[status], **answer} for status in statuses}}

@@ -52,9 +52,9 @@ class ItemPage(Struct, frozen=True, kw_only=True, rename={"items": "data"}):
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """The server answers requests."""
+    """Whether the server can keep what it answers."""
 
-    status: Literal["ok"]
+    status: Literal["ok", "store unavailable"]
 
 
 _READ = (CreateResponse, ShortMessage, ShortReference)

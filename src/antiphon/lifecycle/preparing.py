@@ -35,7 +35,6 @@ from antiphon.protocol.items import (
 from antiphon.protocol.parts import Json
 from antiphon.protocol.reading import Received
 from antiphon.protocol.refusals import (
-    background_not_stored,
     conversation_not_found,
     file_not_found,
     model_not_found,
@@ -240,8 +239,6 @@ def _turn(request: CreateResponse, offered: Offer, *, model: str, items: list[It
 
 def _refuse_what_is_missing(request: CreateResponse) -> None:
     """Refuse what cannot be left out without changing what the request means."""
-    if request.background and request.store is False:
-        raise background_not_stored()
     if request.conversation is not None:
         conversation = request.conversation
         raise conversation_not_found(conversation if isinstance(conversation, str) else conversation.id)
@@ -267,6 +264,7 @@ def _without_effect(request: CreateResponse) -> list[str]:
     return [
         name
         for name, is_asked in (
+            ("background_options", request.background_options is not None),
             ("context_management", request.context_management is not None),
             ("generate", request.generate is False),
             ("include[reasoning.encrypted_content]", "reasoning.encrypted_content" in request.include),

@@ -152,15 +152,6 @@ def not_cancellable_synchronous() -> ApiError:
     return invalid_request("Cannot cancel a synchronous response.")
 
 
-def background_not_stored() -> ApiError:
-    """Who does not wait for a response has to look it up, so it has to be stored."""
-    return invalid_request(
-        "Background responses have to be stored: 'background' is not supported with 'store' set to false.",
-        param="background",
-        code="unsupported_parameter",
-    )
-
-
 def events_expired(id: str) -> ApiError:
     """The events of a background response are not kept any more; the response is."""
     return ApiError(

@@ -32,7 +32,7 @@ HELD = 262_144
 """Characters of log that wait for one reader."""
 
 SILENCE = 15.0
-"""Seconds after which a reader that has nothing to send says that it is there."""
+"""Seconds after which a reader that has nothing to send says that it is there, at the latest."""
 
 KEEP_ALIVE = b": keep-alive\n\n"
 
@@ -55,6 +55,8 @@ class Reader:
         self._is_joining = False
         self._chunks: list[Chunk] = []
         self._held = 0
+        self._seen: int | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._something = asyncio.Event()
 
     def hear(self, chunk: Chunk) -> None:
@@ -93,11 +95,21 @@ class Reader:
         self.is_over = True
         self._something.set()
 
+    def watch(self) -> None:
+        """From now on notice silence: by one timer a reader, as one a chunk cost as much as the chunk."""
+        if self.sent == self._seen:
+            self._something.set()
+        self._seen = self.sent
+        self._timer = asyncio.get_running_loop().call_later(SILENCE / 2, self.watch)
+
+    def leave(self) -> None:
+        """Nobody reads any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
     async def chunks(self) -> list[Chunk]:
-        """What waits; nothing where nothing came in `SILENCE`, or where the reader fell behind."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(SILENCE):
-                await self._something.wait()
+        """What waits; nothing where nothing was sent for about `SILENCE`, or where the reader fell behind."""
+        await self._something.wait()
         return self._take() if self.is_live else []
 
     def block(self, chunks: list[Chunk]) -> bytes:
@@ -223,9 +235,11 @@ class Hub:
         reader.is_over = self._is_over
         readers = self._readers.setdefault(seq, set())
         readers.add(reader)
+        reader.watch()
         try:
             yield reader
         finally:
+            reader.leave()
             readers.discard(reader)
             if not readers and self._readers.get(seq) is readers:
                 del self._readers[seq]

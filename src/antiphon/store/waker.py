@@ -7,10 +7,7 @@ process a word is heard at once; to others it goes in one notification for all t
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Literal
-
-from antiphon.store import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,8 +15,6 @@ if TYPE_CHECKING:
     from antiphon.store import Database
 
     Heard = Callable[[list[int]], None]
-
-log = logging.getLogger(__name__)
 
 Word = Literal["queued", "written", "ended"]
 """A job is there to be claimed; a log has grown; a job was ended by somebody else than its worker."""
@@ -62,10 +57,7 @@ class Waker:
             self._something.clear()
             unsaid, self._unsaid = self._unsaid, {}
             for message in self._messages(unsaid):
-                try:
-                    await self._database.notify(message)
-                except StoreUnavailable:  # the others look by themselves
-                    log.warning("others not woken", extra={"action": "others_not_woken"})
+                await self._database.notify(message)
 
     def _messages(self, unsaid: dict[Word, set[int]]) -> list[str]:
         return [

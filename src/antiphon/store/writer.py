@@ -1,9 +1,9 @@
 """The writer of logs: one a process. Runs append to memory; the writer takes what all of them have and commits it once.
 
-A commit begins at once where the last one is a while ago, and otherwise when `PACE` has gone by, longer under load: a
-run that is alone is not kept waiting, and hundreds share a commit. What was committed is told to this process's readers
-and to the others; nothing is told before. A write that cannot be made is tried again until it can be or until the run
-is given up: nothing is lost, and the runs are held back meanwhile.
+A commit begins at once where the last ones are a while ago, and otherwise when `PACE` has gone by, longer the more runs
+there are: a run that is alone is not kept waiting, and hundreds share a commit. What was committed is told to this
+process's readers and to the others; nothing is told before. A write that cannot be made is tried again until it can be
+or until the run is given up: nothing is lost, and the runs are held back meanwhile.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PACE = 0.02
+PACE = 0.01
+PACE_OF_A_RUN = 2e-4
 SLOWEST_PACE = 0.1
-PACE_OF_A_CHARACTER = 2e-8
-"""Seconds between commits: `PACE`, and more with what the last commit held, up to `SLOWEST_PACE`."""
+"""Seconds between commits: `PACE`, and more with each run that has something to say, up to `SLOWEST_PACE`. It is kept
+from every second commit on: the first words of a run do not wait for what was said before them, that it begins."""
 
 BUFFER = 4_000_000
 """Characters that one run may have in memory: then its model is not read until they are written."""
@@ -145,15 +146,15 @@ class Writer:
 
     async def run(self) -> None:
         """Write, until cancelled."""
-        free = 0.0
+        began = free = 0.0
         while True:
             await self._something.wait()
             await asyncio.sleep(max(0.0, free - time.monotonic()))
             self._something.clear()
             grown, self._grown = self._grown, set()
             taken = {run: entry for run in grown if (entry := run.take()) is not None}
-            characters = sum(len(entry.chunk.text) for entry in taken.values())
-            free = time.monotonic() + min(SLOWEST_PACE, PACE + characters * PACE_OF_A_CHARACTER)
+            before, began = began, time.monotonic()
+            free = before + 2 * min(SLOWEST_PACE, PACE + len(taken) * PACE_OF_A_RUN)
             if taken:
                 await self._commit(taken)
 

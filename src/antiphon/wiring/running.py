@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from antiphon.config import MIB, Config, ConfigError, default_store_url, without_effect
 from antiphon.http.app import App, routes
 from antiphon.http.auth import Auth
+from antiphon.http.health import Health
 from antiphon.http.models import Models
 from antiphon.http.openapi import document
 from antiphon.http.responses import Responses
@@ -125,7 +126,8 @@ class Parts:
         )
         answers = routes(responses, Models(self._deployments, since=_now()))
         auth = Auth(config.auth, host=config.server.host)
-        return App(answers, auth, document, started=partial(_warn, config), stop=self.stop)
+        health = Health(self.jobs, self._boot)
+        return App(answers, auth, document, health=health, started=partial(_warn, config), stop=self.stop)
 
     def start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Begin what goes on beside requests and jobs."""
@@ -183,13 +185,19 @@ async def _secrets(config: Config, jobs: Jobs) -> list[str]:
 
 
 def _kept_beside(file: Path) -> str:
+    """The key of a file, which is made whole or not at all: an empty key would open to anybody."""
     try:
         if not file.exists():
-            file.touch(mode=0o600)
-            file.write_text(_secret(), encoding="utf-8")
-        return file.read_text(encoding="utf-8")
+            fresh = file.with_name(f"{file.name}.{_secret()[:8]}")
+            fresh.touch(mode=0o600)
+            fresh.write_text(_secret(), encoding="utf-8")
+            fresh.rename(file)
+        secret = file.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise ConfigError(f"The key file {file} cannot be used: {error.strerror}.") from error
+    if not secret:
+        raise ConfigError(f"The key file {file} is empty. Remove it, and a new key is made.")
+    return secret
 
 
 def _warn(config: Config) -> None:
