@@ -17,7 +17,7 @@ ARGS ?=
 # A lock holds every package of its set with its hashes, so there is nothing left to resolve.
 install = $(PIP) install --no-deps --require-hashes --requirement $(1)
 
-.PHONY: help serve test check quick bench docs reference lock clean \
+.PHONY: help serve test check quick chaos bench docs reference lock clean \
 	format-check lint types contracts coverage clients servers FORCE
 
 help: ## Say what there is.
@@ -42,6 +42,9 @@ check: format-check lint types contracts ## Format, lint, types and import contr
 quick: $(DONE)/package $(DONE)/test servers ## Unit tests and laws, in about half a minute.
 	$(BIN)/pytest -q -n $(WORKERS) -m 'not slow and not model and not clients' \
 		--ignore=tests/acceptance --ignore=tests/conformance --ignore=tests/test_examples.py $(ARGS)
+
+chaos: $(DONE)/package $(DONE)/test servers ## Kill servers, workers and the database while a hundred clients read.
+	$(BIN)/pytest -q -n 0 --log-cli-level=INFO tests/chaos/test_chaos.py $(ARGS)
 
 bench: $(DONE)/package $(DONE)/test ## Measure: what an event, a request and a stream cost.
 	$(BIN)/python -m benchmarks $(ARGS)

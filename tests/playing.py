@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from antiphon.backends.scripted import Config, Scripted
-from antiphon.core.calls import OpenCall, Silent
+from antiphon.core.calls import CallKind, OpenCall, Silent
 from antiphon.core.sse import name
 from antiphon.core.turn import Turn
 from antiphon.engine import Task, run
@@ -70,7 +70,7 @@ class Model:
 class Dictionary:
     """A hosted tool that looks words up."""
 
-    kind = Silent(
+    kind: CallKind = Silent(
         "ws", lambda call: WebSearchCall(id=call.id, status=call.status), "response.web_search_call.in_progress"
     )
     meanings: Mapping[str, str] = {"antiphon": "a song of call and response", "duo": "two at once"}
@@ -84,6 +84,14 @@ class Dictionary:
         known = word in self.meanings
         item = WebSearchCall(id=call.id, status="completed" if known else "failed", action=SearchAction(query=word))
         return Answer(item, self.meanings.get(word, f"Nobody knows {word}."))
+
+    def repeats(self, call: OpenCall) -> bool:
+        """A word may be looked up twice."""
+        return True
+
+    def lost(self, call: OpenCall) -> Answer:
+        """Nobody knows what came of it."""
+        return Answer(WebSearchCall(id=call.id, status="failed"), "The search was interrupted.")
 
     async def search(self, word: str) -> None:
         """Take as long as a search takes."""

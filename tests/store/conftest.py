@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from antiphon.store import sqlite, sqlite_files
+from antiphon.store.jobs import Jobs
 from antiphon.store.postgres import connect, migrate
 from antiphon.store.store import Store
 from tests.servers import PostgresServer, through
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     Open: TypeAlias = Callable[[], Coroutine[None, None, Database]]
 
 POOLED = "postgres through pgbouncer"
+PROCESSES = 3
 ENGINES = ["sqlite", "sqlite in memory", "postgres", pytest.param(POOLED, marks=pytest.mark.slow)]
 
 
@@ -113,6 +115,27 @@ async def database(open_empty: Open) -> AsyncIterator[Database]:
 def store(database: Database) -> Store:
     """An empty store on each engine."""
     return Store(database)
+
+
+@pytest.fixture
+def jobs(database: Database) -> Jobs:
+    """The jobs of the same database."""
+    return Jobs(database)
+
+
+@pytest.fixture
+async def processes(engine: str, request: pytest.FixtureRequest, open_empty: Open) -> AsyncIterator[list[Database]]:
+    """One empty database as several processes have it open; of an engine that serves one process, as that one."""
+    opened: list[Database] = []
+    if engine.startswith("sqlite"):
+        opened.append(await open_empty())
+    else:
+        made: Urls = request.getfixturevalue("pooled_urls" if engine == POOLED else "urls")
+        url = made.fresh()
+        opened += [await connect(url, pooled=engine == POOLED) for _ in range(PROCESSES)]
+    yield opened
+    for database in opened:
+        await database.aclose()
 
 
 @pytest.fixture

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from antiphon.store import ItemRow, ResponseRow
+from msgspec.structs import replace
+
+from antiphon.core.log import Chunk
+from antiphon.store import Final, ItemRow, ResponseRow
 
 if TYPE_CHECKING:
+    from antiphon.store.jobs import Jobs
     from antiphon.store.store import Store
 
 
@@ -45,3 +49,22 @@ async def context(store: Store, id: str, *, tenant: str = "a") -> list[str] | No
     """The ids of the items of a response's context."""
     rows = await store.context(id, tenant=tenant)
     return None if rows is None else [row.id for row in rows]
+
+
+def chunk(first: int, count: int = 1) -> Chunk:
+    """A part of a log with so many events; with none of them it holds notes alone."""
+    return Chunk(first, first + count - 1, f"[{first},{count}]")
+
+
+OPENING = chunk(0, 2)
+
+
+def final(id: str, *outputs: str, status: str = "completed") -> Final:
+    """What the response ``id`` came to, with these items."""
+    return Final(status, b'{"id":"%s","status":"%s"}' % (id.encode(), status.encode()), items(*outputs))
+
+
+async def enqueue(jobs: Jobs, id: str, *, after: str | None = None, tenant: str = "a", expires_at: int = 1000) -> int:
+    """Queue the response ``id`` with one input item ``id.in``, and return the number of its job."""
+    row = replace(response(id, after=after, tenant=tenant, expires_at=expires_at), status="queued")
+    return await jobs.enqueue(row, inputs=items(f"{id}.in"), opening=OPENING, sealed=f"sealed {id}")

@@ -175,8 +175,8 @@ class Jobs:
         await self._database.transaction(partial(_run, Statement(self._sql["retire"], {"boot": boot})))
 
     async def retire_all(self) -> None:
-        """No process works: what any of them holds is free at once."""
-        await self._database.transaction(partial(_run, Statement(self._sql["retire_all"])))
+        """No process works: what any of them holds, a chore too, is free at once."""
+        await self._database.transaction(partial(_retire_all, self._sql))
 
     # For the sweep
 
@@ -295,6 +295,11 @@ def _release(sql: str, claims: Mapping[int, int]) -> Dialogue[None]:
 def _beat(sql: Mapping[str, str], boot: str) -> Dialogue[dict[int, int]]:
     yield Statement(sql["beat"], {"boot": boot})
     return dict(convert((yield Statement(sql["held"], {"boot": boot})), list[tuple[int, int]]))
+
+
+def _retire_all(sql: Mapping[str, str]) -> Dialogue[None]:
+    yield Statement(sql["retire_all"])
+    yield Statement(sql["leave_chores"])
 
 
 def _reclaim(sql: Mapping[str, str], lease: int, attempts: int) -> Dialogue[Lost]:

@@ -199,6 +199,9 @@ RETURNING name;
 -- leave_chore --
 DELETE FROM chores WHERE name = :name AND owner = :boot;
 
+-- leave_chores --
+DELETE FROM chores;
+
 -- add_sealing_key --
 INSERT INTO sealing_keys (name, secret) VALUES (:name, :secret) ON CONFLICT (name) DO NOTHING;
 

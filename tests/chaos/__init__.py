@@ -1,0 +1,1 @@
+"""Servers and workers as processes that are killed, stopped and started while clients read on."""

@@ -1,0 +1,154 @@
+"""Every point before and after a commit or a notification: a process ends there once, and nothing is lost by it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, contextmanager
+from itertools import chain
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.chaos import scenarios
+from tests.chaos.fleet import EXPECTED, Fleet, fleet
+from tests.chaos.scenarios import Scene
+from tests.chaos.stage import SHORT, asking_postgres, asking_sqlite, calling, config
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+    from pathlib import Path
+
+    from tests.chaos.stage import Ask
+    from tests.servers import PostgresServer
+
+    Scenario = Callable[[Scene], Coroutine[None, None, None]]
+
+pytestmark = [pytest.mark.slow, pytest.mark.anyio]
+
+PLAYS = 3
+
+EVERYWHERE: dict[Scenario, list[str]] = {
+    scenarios.work: ["enqueue", "claim", "append", "start_call", "finish", "beat"],
+    scenarios.cancel: ["end"],
+    scenarios.stop: ["release", "retire"],
+    scenarios.kill: ["reclaim"],
+    scenarios.delete: ["delete_response", "outdate_job"],
+    scenarios.sweep: [
+        *("take_chore", "outdate_buried", "erase", "erase_silent_nodes", "expire_responses", "settle", "leave_chore"),
+    ],
+}
+SQLITE: dict[Scenario, list[str]] = {scenarios.kill: ["retire_all"]}
+POSTGRES: dict[Scenario, list[str]] = {
+    scenarios.work: ["notify_queued", "notify_written"],
+    scenarios.cancel: ["notify_ended"],
+    scenarios.sweep: ["add_sealing_key"],
+}
+"""What is committed or told in each scenario, on every engine and on one of them."""
+
+
+def points(*tables: dict[Scenario, list[str]]) -> set[str]:
+    """All points of these tables."""
+    names = chain.from_iterable(chain.from_iterable(table.values()) for table in tables)
+    return {f"{name}.{side}" for name in names for side in ("before", "after")}
+
+
+def cases(*tables: dict[Scenario, list[str]]) -> list[object]:
+    """What is committed or told, and the scenario that comes to it, as parameters of a test."""
+    return [
+        pytest.param(scenario, name, id=name) for table in tables for scenario, names in table.items() for name in names
+    ]
+
+
+@contextmanager
+def on_postgres(server: PostgresServer, folder: Path) -> Iterator[tuple[Fleet, Ask]]:
+    """An API node and a worker on PostgreSQL."""
+    url = server.url
+    with fleet("api", "worker", config=text(url), folder=folder) as nodes:
+        yield nodes, asking_postgres(server, url)
+
+
+@contextmanager
+def on_sqlite(folder: Path) -> Iterator[tuple[Fleet, Ask]]:
+    """A server on a SQLite file."""
+    file = folder / "store.db"
+    with fleet("serve", config=text(f"sqlite://{file}"), folder=folder) as nodes:
+        yield nodes, asking_sqlite(file)
+
+
+def text(url: str) -> str:
+    """Short runs, a short lease, and no patience with runs when a worker stops."""
+    return config(url, turns=SHORT, words=10, pace=100, background="lease_seconds = 1\ndrain_seconds = 0")
+
+
+@pytest.fixture(scope="session")
+def pair(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Fleet, Ask]]:
+    """Two processes on PostgreSQL that many tests end, one after the other."""
+    with on_postgres(postgres_server, tmp_path_factory.mktemp("pair")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def lone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Fleet, Ask]]:
+    """A server on SQLite that many tests end, one after the other."""
+    with on_sqlite(tmp_path_factory.mktemp("lone")) as made:
+        yield made
+
+
+@asynccontextmanager
+async def scene(made: tuple[Fleet, Ask]) -> AsyncGenerator[Scene]:
+    """A scene on a fleet; what was made in it is held against the oracles at the end."""
+    nodes, ask = made
+    async with calling(nodes, Random(0)) as caller:  # noqa: S311 - it chooses a node
+        began = Scene(nodes, caller, ask)
+        yield began
+        await began.check()
+    assert {code for node in nodes.nodes for code in node.codes} <= EXPECTED
+
+
+async def crash(made: tuple[Fleet, Ask], scenario: Scenario, name: str) -> None:
+    """Let a process end before something is committed, and one after it, in a scenario that comes true all the same.
+
+    What was begun before the first end may leave nothing to do for the second: then the scenario is played again.
+    """
+    async with asyncio.timeout(75), scene(made) as here:
+        here.fleet.points.arm(f"{name}.before", f"{name}.after")
+        for _ in range(PLAYS):
+            if here.fleet.points.armed():
+                await scenario(here)
+        await scenarios.until(lambda: not here.fleet.points.armed(), what="nobody came to the point")
+
+
+@pytest.mark.parametrize(("scenario", "name"), cases(EVERYWHERE, SQLITE))
+async def test_a_server_may_end_at_any_point(lone: tuple[Fleet, Ask], scenario: Scenario, name: str) -> None:
+    """A lone server that ends before or after any commit has lost nothing when it is started again."""
+    await crash(lone, scenario, name)
+
+
+@pytest.mark.parametrize(("scenario", "name"), cases(EVERYWHERE, POSTGRES))
+async def test_any_process_may_end_at_any_point(pair: tuple[Fleet, Ask], scenario: Scenario, name: str) -> None:
+    """A node or a worker that ends before or after any commit or notification is made up for by the others."""
+    await crash(pair, scenario, name)
+
+
+async def test_the_points_of_a_lone_server_are_all_that_there_are(tmp_path: Path) -> None:
+    """Whoever adds a commit adds its points here."""
+    with on_sqlite(tmp_path) as made:
+        await play(made)
+        assert points(EVERYWHERE, SQLITE) == made[0].points.reached()
+
+
+async def test_the_points_of_several_processes_are_all_that_there_are(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """Whoever adds a commit or a notification adds its points here."""
+    with on_postgres(postgres_server, tmp_path) as made:
+        await play(made)
+        assert points(EVERYWHERE, POSTGRES) == made[0].points.reached()
+
+
+async def play(made: tuple[Fleet, Ask]) -> None:
+    """Every scenario, and nobody ends but who is told to."""
+    async with asyncio.timeout(100), scene(made) as here:
+        for scenario in EVERYWHERE:
+            await scenario(here)
