@@ -14,6 +14,8 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.servers import PostgresServer
+
 WAIT_SECONDS = 30
 SCRIPTED = """
 [store]
@@ -87,6 +89,8 @@ def test_without_configuration_it_serves_the_embedded_model_from_the_users_folde
         (["serve", "--config", "/no/such.toml"], "/no/such.toml cannot be read"),
         (["models", "fetch", "gpt-9"], "There is no model called 'gpt-9'"),
         (["check", "--config", "/no/such.toml"], "cannot be read"),
+        (["worker"], "SQLite serves one process, and `antiphon serve` performs background runs itself."),
+        (["serve", "--no-worker"], "SQLite serves one process, and `antiphon serve` performs background runs itself."),
     ],
 )
 def test_what_a_person_can_mend_is_said_in_one_line(tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -111,6 +115,79 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
     assert f"Cannot listen on 127.0.0.1:{port}" in err
 
 
+def test_a_database_that_is_in_use_is_said(tmp_path: Path) -> None:
+    """A second server on the same file says who holds it, and so does a migration."""
+    with antiphon("serve", "--config", written(tmp_path), "--port", "0", home=tmp_path) as process:
+        try:
+            assert process.stderr is not None
+            process.stderr.readline()
+            ended = [
+                said(*command, "--config", written(tmp_path), home=tmp_path)
+                for command in (["serve", "--port", "0"], ["migrate"])
+            ]
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(WAIT_SECONDS)
+    assert [(1, "")] * 2 == [(status, out) for status, out, _ in ended]
+    for _, _, err in ended:
+        assert err.startswith("antiphon: ")
+        assert f"{tmp_path}/antiphon.db" in err
+        assert 1 == err.count("\n")
+
+
+def test_a_database_is_migrated_once(tmp_path: Path) -> None:
+    """The first time its steps are named; after that there is nothing to do."""
+    first = said("migrate", "--config", written(tmp_path), home=tmp_path)
+    again = said("migrate", "--post", "--config", written(tmp_path), home=tmp_path)
+    assert (0, "responses\nbackground\n", "") == first
+    assert (0, "The database is up to date.\n", "") == again
+
+
+@pytest.mark.slow
+def test_servers_and_workers_share_a_database_once_it_is_migrated(
+    tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    """A server that performs nothing queues, a worker performs; either says what it is, and ends when it is told."""
+    url = postgres_server.url
+    config = tmp_path / "antiphon.toml"
+    config.write_text(f'store = {{ url = "{url}" }}\n[[deployments]]\nname = "*"\nbackend = "scripted"\n')
+    arguments = ("--config", str(config))
+    assert 0 == said("migrate", *arguments, home=tmp_path)[0]
+    with (
+        antiphon("serve", "--no-worker", "--port", "0", *arguments, home=tmp_path) as server,
+        antiphon("worker", *arguments, home=tmp_path) as worker,
+    ):
+        try:
+            assert server.stderr is not None
+            assert worker.stderr is not None
+            base = server.stderr.readline().split()[3]
+            assert "Antiphon works on background runs of" in worker.stderr.readline()
+            body = {"model": "m", "input": "hi", "background": True, "stream": True}
+            answer = httpx.post(f"{base}/responses", json=body, timeout=WAIT_SECONDS)
+        finally:
+            for process in (server, worker):
+                process.send_signal(signal.SIGTERM)
+            ended = [process.wait(WAIT_SECONDS) for process in (server, worker)]
+    assert "event: response.completed" in answer.text
+    assert [0, 0] == ended
+
+
+def test_check_reads_what_background_runs_need(tmp_path: Path) -> None:
+    """The keys of [background], [encryption] and [store] are known, and a wrong one is named with its place."""
+    path = tmp_path / "antiphon.toml"
+    keys = {"workers": 2, "lease_seconds": 30, "max_attempts": 5, "drain_seconds": 0, "event_ttl_seconds": 60}
+    background = "".join(f"{key} = {value}\n" for key, value in keys.items())
+    store = 'store = { url = "postgresql://me:secret@db.example/antiphon?sslmode=require", waker = "poll" }\n'
+    path.write_text(f'{store}encryption = {{ keys = ["a key that is long enough"] }}\n[background]\n{background}')
+    status, out, err = said("check", "--config", str(path), home=tmp_path)
+    assert (0, "") == (status, err)
+    assert "keeps responses in postgresql://db.example/antiphon." in out
+    path.write_text("[background]\nworker = 2\n")
+    status, out, err = said("check", "--config", str(path), home=tmp_path)
+    assert (1, "") == (status, out)
+    assert "unknown key 'background.worker'. Did you mean 'workers'?" in err
+
+
 def test_check_says_that_a_configuration_is_sound(tmp_path: Path) -> None:
     """It names what would be served, where, and where responses are kept."""
     status, out, err = said("check", "--config", written(tmp_path), home=tmp_path)
@@ -130,5 +207,5 @@ def test_the_help_teaches(tmp_path: Path) -> None:
     """Every command is named with what it does."""
     status, out, _ = said("--help", home=tmp_path)
     assert 0 == status
-    for command in ("serve", "check", "models"):
+    for command in ("serve", "worker", "migrate", "check", "models"):
         assert command in out

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from antiphon.config import Config, ConfigError, Server, read_config, refuse_open_server
+from antiphon.config import Config, ConfigError, Server, Storage, read_config, refuse_lone_file, refuse_open_server
 from antiphon.wiring import read_deployments
 
 if TYPE_CHECKING:
@@ -53,6 +53,16 @@ def test_a_string_can_come_from_the_environment_and_from_a_file(
             "In the configuration: unknown key 'auth.keys[0].tennant'. Did you mean 'tenant'?",
         ),
         ('[server]\nport = "x"', "In the configuration: 'server.port': Expected `int`, got `str`."),
+        ("[background]\nworkers = 0", "In the configuration: 'background.workers': Expected `int` >= 1."),
+        ("[background]\ndrain_seconds = -1", "In the configuration: 'background.drain_seconds': Expected `int` >= 0."),
+        (
+            "[background]\nlease = 5",
+            "In the configuration: unknown key 'background.lease'. Did you mean 'lease_seconds'?",
+        ),
+        (
+            '[store]\nwaker = "shout"',
+            "In the configuration: 'store.waker': Invalid enum value 'shout'.",
+        ),
         (
             "[auth]\nkeys = []",
             "[auth] names no keys: nobody could call the server. Add keys, or leave the section out.",
@@ -94,6 +104,14 @@ def test_a_server_that_others_can_reach_needs_keys(host: str) -> None:
     """Without [auth] such a host is refused, with what to do."""
     with pytest.raises(ConfigError, match=r"there are no keys\. Give the server an \[auth\] section"):
         refuse_open_server(replace(Config(), server=Server(host=host)))
+
+
+@pytest.mark.parametrize("url", [None, "sqlite://", "sqlite:///tmp/antiphon.db"])
+def test_processes_of_their_own_need_a_shared_database(url: str | None) -> None:
+    """SQLite is refused for them, with what to use instead."""
+    with pytest.raises(ConfigError, match=r'give \[store\] a url such as "postgresql://'):
+        refuse_lone_file(Config(store=Storage(url=url)))
+    refuse_lone_file(Config(store=Storage(url="postgresql://db.example/antiphon")))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])

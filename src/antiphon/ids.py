@@ -45,10 +45,12 @@ class Ids:
 
 def random_hex(length: int) -> str:
     """So many random bytes, `PIECE` at most, as hexadecimal digits."""
-    while not _pieces:
-        portion = secrets.token_hex(PORTION)
-        _pieces.extend(portion[start : start + 2 * PIECE] for start in range(0, len(portion), 2 * PIECE))
-    return _pieces.pop()[: 2 * length]
+    while True:
+        try:
+            return _pieces.pop()[: 2 * length]
+        except IndexError:  # asked first, another thread might take the last one in between
+            portion = secrets.token_hex(PORTION)
+            _pieces.extend(portion[start : start + 2 * PIECE] for start in range(0, len(portion), 2 * PIECE))
 
 
 def letters(length: int) -> str:

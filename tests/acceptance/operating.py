@@ -80,13 +80,25 @@ def configured(folder: Path, text: str) -> Path:
 
 
 @contextmanager
-def operating(config: Path) -> Iterator[Operated]:
+def operating(config: Path, *options: str) -> Iterator[Operated]:
     """Run the server on a free port; it is dead after the block, however that ends."""
-    command = [sys.executable, "-m", "antiphon", "serve", "--config", str(config), "--port", "0"]
+    command = [sys.executable, "-m", "antiphon", "serve", "--config", str(config), "--port", "0", *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
         try:
             server = Operated(process)
             assert server.address, server.written.decode()
             yield server
+        finally:
+            process.kill()
+
+
+@contextmanager
+def working(config: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a worker of its own; it is dead after the block, however that ends."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "antiphon", "worker", "--config", str(config)], stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            yield process
         finally:
             process.kill()

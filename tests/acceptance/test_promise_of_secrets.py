@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import httpx2 as httpx
@@ -10,6 +12,7 @@ import pytest
 
 from tests.acceptance.operating import configured, operating
 from tests.acceptance.upstreams import HEAD, LAST, WHOLE, asked, chunked, saying, sse, upstream
+from tests.conducting import conducting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -199,6 +202,62 @@ def test_no_secret_is_kept_or_repeated(tmp_path: Path) -> None:
     found = [secret for secret in secrets if secret.encode() in everything]
     assert not found, "\n".join(found)
     assert len(secrets) == len(set(secrets)) > 60
+
+
+def test_a_waiting_run_keeps_its_secrets_sealed_and_an_ended_one_keeps_none(tmp_path: Path) -> None:
+    """While it runs, after a crash, and after its end: no secret of a background request can be read anywhere."""
+    places = Places()
+    settings = CONFIG.partition("[[deployments]]")[0] + "background = { workers = 1 }\n"
+    with conducting() as models:
+        config = configured(tmp_path, f'{settings}\n[[deployments]]\nname = "*"\nbackend = "chat_completions"\n')
+        config.write_text(config.read_text() + f'base_url = "{models.url}"\n')
+        with operating(config) as server:
+            ids = [asked_in_the_background(server, name, places) for name in ("one", "two")]
+            models["one"].wait()
+            assert_hidden(tmp_path, server, places)
+            server.kill()
+            assert_hidden(tmp_path, server, places)
+        with operating(config) as server:
+            models["one"].wait()
+            models["one"].stop()
+            models["two"].wait()
+            assert_hidden(tmp_path, server, places)
+            said = told_of(server, ids)
+            assert 0 == server.stop()
+        assert_hidden(tmp_path, server, places)
+    with closing(sqlite3.connect(tmp_path / "antiphon.db")) as database:
+        assert [(None,), (None,)] == database.execute("SELECT sealed FROM jobs").fetchall()
+    assert "<redacted>" in said
+    assert [] == [secret for secret in places.secrets if secret in said]
+
+
+def asked_in_the_background(server: Operated, name: str, places: Places) -> str:
+    """Ask with secrets in all places, and give the id of the response."""
+    ask = Answers(server)
+    answer = ask("POST", "/responses", {"model": name, **whole(places, "body"), "background": True})
+    ask.close()
+    assert 200 == answer.status_code, answer.text
+    assert [] == [secret for secret in places.secrets if secret in answer.text]
+    id: str = answer.json()["id"]
+    return id
+
+
+def told_of(server: Operated, ids: list[str]) -> str:
+    """Cancel responses, where they have not ended, and give all that can be read of them."""
+    ask = Answers(server)
+    for id in ids:
+        assert 200 == ask("POST", f"/responses/{id}/cancel").status_code
+        for path in ("", "?stream=true", "/input_items"):
+            assert 200 == ask("GET", f"/responses/{id}{path}").status_code
+    ask.close()
+    return "".join(ask.said)
+
+
+def assert_hidden(folder: Path, server: Operated, places: Places) -> None:
+    """See that no file and no line of the log holds a secret."""
+    everything = b"\n".join((*kept(folder), server.written))
+    found = [secret for secret in [*places.secrets, CALLER_KEY] if secret.encode() in everything]
+    assert not found, "\n".join(found)
 
 
 def kept(folder: Path) -> list[bytes]:

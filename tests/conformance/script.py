@@ -26,6 +26,7 @@ REPLIES = (
     {"when": "many arguments", "steps": [{"call": {"name": "get_weather", "arguments": {"city": "x" * 400}}}]},
     {"when": "say nothing", "steps": [{"text": [""]}]},
     {"when": "talk and call", "steps": [{"thought": "Hm."}, {"text": "I look."}, PARIS, ROME]},
+    {"when": "endless", "steps": [{"text": ["So", " far"]}, {"pause_ms": 600_000}]},
     {"when": "break", "steps": [{"text": ["So", " far"]}, {"fail": {"message": "It broke."}}]},
     {
         "when": "limit",

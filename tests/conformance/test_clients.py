@@ -61,6 +61,24 @@ OPENAI: dict[str, Json] = {
     "incomplete": ["response.incomplete", "incomplete", "max_output_tokens", "one two"],
     "failed": ["response.failed", "failed", "server_error", "So far"],
     "kept": [True, {"topic": "demo"}, 404],
+    "background": [
+        "queued",
+        "completed",
+        "Hello there.",
+        [
+            "response.output_text.delta",
+            "response.output_text.done",
+            "response.content_part.done",
+            "response.output_item.done",
+            "response.completed",
+        ],
+    ],
+    "background_stream": [
+        ["response.created", "response.queued", "response.in_progress"],
+        [3, 4, 5, 6, 7, 8, 9, 10],
+        "Hello there.",
+    ],
+    "cancelled": ["in_progress", "cancelled", "So far", True],
     "models": ["busy", "gpt-4o", "gpt-5"],
     "azure_key": "Hello there.",
     "azure_token": "Hello there.",
@@ -79,6 +97,7 @@ OPENAI: dict[str, Json] = {
 LANGCHAIN: dict[str, Json] = {
     "text": ["Hello there.", "completed", 9, 4],
     "stream": [["Hello", " there."], "Hello there.", 4],
+    "background": ["Hello", " there."],
     "tool": ["get_weather", {"city": "Paris"}, "It is 22 degrees."],
     "tool_stream": ["get_weather", {"city": "Paris"}, "It is 22 degrees."],
     "parsed": PERSON,

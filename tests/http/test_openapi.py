@@ -202,6 +202,22 @@ def test_what_is_read_back_is_what_the_document_says(described: Document, addres
     assert {name: [] for name in answers} == found
 
 
+def test_background_answers_are_what_the_document_says(described: Document, address: str) -> None:
+    """What is queued, its events and its cancellation, which leaves it as it ended."""
+    queued = httpx.post(f"{address}/v1/responses", json=REQUESTS["background"])
+    kept = f"{address}/v1/responses/{queued.json()['id']}"
+    stream = httpx.get(f"{kept}?stream=true").text
+    told = [json.loads(line[6:]) for line in stream.splitlines() if line.startswith("data: ")]
+    found = [fault for event in told for fault in faults(described, "StreamEvent", event)]
+    for answer in (queued, httpx.post(f"{kept}/cancel")):
+        assert 200 == answer.status_code, answer.text
+        found += faults(described, "Response", answer.json())
+    assert ("response.completed", []) == (told[-1]["type"], found)
+    followed = described["paths"]["/responses/{id}"]["get"]["responses"]
+    assert {"application/json", "text/event-stream"} == set(followed["200"]["content"])
+    assert {"$ref": "#/components/responses/Conflict"} == followed["409"]
+
+
 def test_headers_of_answers_are_described(described: Document, address: str) -> None:
     """An answer carries the headers that the document promises for its status."""
     sent = {"model": "m", "input": "busy", "unheard_of": 1, "tools": [{"type": "web_search"}]}

@@ -23,7 +23,7 @@ class Ether:
 
 
 class Station:
-    """A database that carries messages and no rows. ``is_deaf``: it hears nothing; ``is_away``: what it says is lost."""
+    """A database that carries messages and no rows. ``is_deaf``: it hears nothing; ``is_away``: nobody hears it."""
 
     engine = "postgres"
     is_shared = True

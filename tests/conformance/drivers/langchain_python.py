@@ -72,6 +72,12 @@ def stream() -> Json:
     return [pieces, total.text, total.usage_metadata["output_tokens"]]
 
 
+def background() -> Json:
+    """The pieces of an answer that runs in the background."""
+    chunks = chat(model_kwargs={"background": True}).stream("hello")
+    return [chunk.text for chunk in chunks if chunk.text]
+
+
 def tool() -> Json:
     """A call and its output, by hand: the client gives back what it was told."""
     model = chat().bind_tools([get_weather])
@@ -171,7 +177,7 @@ def azure_unknown() -> Json:
 
 
 SCENARIOS: list[Callable[[], Json]] = [
-    *(text, stream, tool, tool_stream, chain, by_hand, parsed, reasoning, azure),
+    *(text, stream, background, tool, tool_stream, chain, by_hand, parsed, reasoning, azure),
     *(azure_unknown, bad_request, unauthorized, limited, retried),
 ]
 

@@ -112,6 +112,31 @@ const scenarios = {
     const status = await client.responses.retrieve(made.id).catch((error) => error.status);
     return [same, made.metadata, status];
   },
+  async background() {
+    let response = await create({ input: 'hello', background: true });
+    const statuses = [response.status];
+    while (['queued', 'in_progress'].includes(response.status)) response = await client.responses.retrieve(response.id);
+    const rest = await collect(await client.responses.retrieve(response.id, { stream: true, starting_after: 5 }));
+    return [...statuses, response.status, response.output_text, rest.map((event) => event.type)];
+  },
+  async background_stream() {
+    const begun = [];
+    for await (const event of await create({ input: 'hello', background: true, stream: true })) {
+      if (begun.push(event) === 3) break;
+    }
+    const { response, sequence_number } = begun.at(-1);
+    const resumed = client.responses.stream({ response_id: response.id, starting_after: sequence_number });
+    const numbers = (await collect(resumed)).map((event) => event.sequence_number);
+    return [begun.map((event) => event.type), numbers, (await resumed.finalResponse()).output_text];
+  },
+  async cancelled() {
+    let response = await create({ input: 'endless', background: true });
+    while (response.output[0]?.content[0]?.text !== 'So far') response = await client.responses.retrieve(response.id);
+    const first = await client.responses.cancel(response.id);
+    const second = await client.responses.cancel(response.id);
+    const { text } = first.output[0].content[0];
+    return [response.status, first.status, text, JSON.stringify(first) === JSON.stringify(second)];
+  },
   async models() {
     return (await collect(client.models.list())).map((model) => model.id).sort();
   },

@@ -181,6 +181,37 @@ def kept(client: OpenAI) -> Json:
     return "still there"
 
 
+def background(client: OpenAI) -> Json:
+    """A response that nobody waits for: created, polled, and read as a stream from its middle."""
+    response = client.responses.create(model=MODEL, input="hello", background=True)
+    statuses = [response.status]
+    while response.status in {"queued", "in_progress"}:
+        response = client.responses.retrieve(response.id)
+    rest = client.responses.retrieve(response.id, stream=True, starting_after=5)
+    return [*statuses, response.status, response.output_text, [event.type for event in rest]]
+
+
+def background_stream(client: OpenAI) -> Json:
+    """The same as a stream, which breaks off and is taken up again."""
+    broken: Json = client.responses.create(model=MODEL, input="hello", background=True, stream=True)
+    begun = [next(broken) for _ in range(3)]
+    broken.close()
+    last = begun[-1]
+    with client.responses.stream(response_id=last.response.id, starting_after=last.sequence_number) as resumed:
+        numbers = [event.sequence_number for event in resumed]
+        final = resumed.get_final_response()
+    return [[event.type for event in begun], numbers, final.output_text]
+
+
+def cancelled(client: OpenAI) -> Json:
+    """A response that would never end, stopped twice."""
+    response = client.responses.create(model=MODEL, input="endless", background=True)
+    while response.output_text != "So far":
+        response = client.responses.retrieve(response.id)
+    first, second = (client.responses.cancel(response.id) for _ in range(2))
+    return [response.status, first.status, first.output_text, first.to_dict() == second.to_dict()]
+
+
 def models(client: OpenAI) -> Json:
     """The names that the server answers to."""
     return sorted(model.id for model in client.models.list())
@@ -272,7 +303,7 @@ def retried(client: OpenAI) -> Json:
 
 SCENARIOS: list[Callable[[OpenAI], Json]] = [
     *(text, request_id, stream, stream_helper, tool, tool_stream, two_calls, chain, by_hand, parsed, parsed_stream),
-    *(refused, reasoning, incomplete, failed, kept, models, asynchronous),
+    *(refused, reasoning, incomplete, failed, kept, background, background_stream, cancelled, models, asynchronous),
     *(azure_key, azure_token, azure_deployment, azure_unknown),
     *(not_found, bad_request, bad_value, unknown_model, unauthorized, limited, limited_stream, retried),
 ]

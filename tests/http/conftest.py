@@ -1,0 +1,91 @@
+"""Servers whose models the tests of background responses conduct."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+from openai import OpenAI
+
+from antiphon.config import Background, Config, Storage
+from antiphon.http.auth import Config as Auth
+from antiphon.http.auth import Key
+from tests.conducting import conducting
+from tests.serving import scripted, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.conducting import Model, Models
+
+KEYS = Auth(keys=[Key(key="key-a", tenant="a"), Key(key="key-b", tenant="b")])
+REFUSING = (
+    {"when": "limit", "steps": [{"fail": {"fault": "rate_limit_exceeded", "message": "Too fast.", "retry_after": 2}}]},
+    {"when": "away", "steps": [{"fail": {"fault": "unavailable", "message": "Nobody is there."}}]},
+)
+
+
+@pytest.fixture(scope="module")
+def models() -> Iterator[Models]:
+    """All models that the tests of a module conduct."""
+    with conducting() as made:
+        yield made
+
+
+@pytest.fixture(scope="module", params=["memory", "file", pytest.param("postgres", marks=pytest.mark.slow)])
+def storage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Storage:
+    """Where a server keeps its responses: each database in turn."""
+    match request.param:
+        case "memory":
+            return Storage(url="sqlite://")
+        case "file":
+            folder: Path = tmp_path_factory.mktemp("store")
+            return Storage(url=f"sqlite://{folder}/antiphon.db")
+        case _:
+            return Storage(url=request.getfixturevalue("postgres_server").url)
+
+
+@pytest.fixture(scope="module")
+def address(models: Models, storage: Storage) -> Iterator[str]:
+    """A server whose models are conducted; one called ``scripted`` refuses what it is asked."""
+    deployments = [models.deployment, *scripted(*REFUSING, name="scripted").deployments]
+    with serving(Config(store=storage, deployments=deployments)) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def narrow(models: Models) -> Iterator[str]:
+    """A server that works on one run at a time."""
+    background = Background(workers=1)
+    with serving(Config(store=Storage(url="sqlite://"), deployments=[models.deployment], background=background)) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def shared(models: Models) -> Iterator[str]:
+    """A server of two tenants."""
+    with serving(Config(store=Storage(url="sqlite://"), deployments=[models.deployment], auth=KEYS)) as url:
+        yield url
+
+
+@pytest.fixture
+def name() -> str:
+    """The name of a model that no other test conducts."""
+    return uuid.uuid4().hex
+
+
+@pytest.fixture
+def model(models: Models, name: str) -> Iterator[Model]:
+    """The model of this name; whatever it still says ends with the test."""
+    conducted = models[name]
+    yield conducted
+    conducted.die()
+
+
+@pytest.fixture
+def official(address: str) -> Iterator[OpenAI]:
+    """The official client, which validates all that it is sent."""
+    with OpenAI(base_url=f"{address}/v1", api_key="any", max_retries=0, _strict_response_validation=True) as made:
+        yield made
