@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from antiphon.store.waker import Waker
 
 log = logging.getLogger(__name__)
+_dice = random.Random()  # noqa: S311 - spreads load, hides nothing
 
 FIRST_LOOK = 0.05
 LAST_LOOK = 1.0
@@ -171,7 +172,7 @@ class Worker:
             if fence <= 0:
                 self._give_up(list(self._runs.values()))
             wait = period if self._waker.is_heard else min(period, LAST_LOOK)
-            wait *= random.uniform(0.8, 1.0)  # noqa: S311 - spreads load, hides nothing
+            wait *= _dice.uniform(0.8, 1.0)
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait if fence <= 0 else min(wait, fence)):
                     await self._doubt.wait()

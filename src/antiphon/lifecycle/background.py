@@ -143,7 +143,8 @@ class Background:
             await self.fail(claim.seq, ResponseError(code="server_error", message=error.error.message))
             return
         if task is not None:
-            machine = task.machine_after(_entries(kept.log), ids.new)
+            # a predecessor may have left a long log, which takes a while to read: others go on meanwhile
+            machine = await asyncio.to_thread(task.machine_after, _entries(kept.log), ids.new)
             run_log = open_log(kept.log[-1].last + 1)
             response = await self._go_on(task, machine, run_log)
             log.info(
