@@ -35,7 +35,7 @@ EVERYWHERE: dict[Scenario, list[str]] = {
     scenarios.kill: ["reclaim"],
     scenarios.delete: ["delete_response", "outdate_job"],
     scenarios.sweep: [
-        *("take_chore", "outdate_buried", "erase", "erase_silent_nodes", "expire_responses", "settle", "leave_chore"),
+        *("take_chore", "outdate_buried", "erase", "forget", "expire_responses", "settle", "leave_chore"),
     ],
 }
 SQLITE: dict[Scenario, list[str]] = {scenarios.kill: ["retire_all"]}

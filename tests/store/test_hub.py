@@ -581,6 +581,59 @@ async def test_what_another_process_wrote_is_looked_for_when_it_says_so(monkeypa
         assert frames(words(0, 3, is_last=True)) == client.got
 
 
+async def test_a_word_that_comes_while_a_reader_joins_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It finds no reader that could look, so whoever has joined looks once more."""
+    monkeypatch.setattr(hub, "LISTENING_LOOK", 60.0)
+    place, client = Place(is_shared=True), Client()
+    place.commit(words(0))
+    other = Station(place.ether)
+    async with reading(place, client):
+        await anyio.wait_all_tasks_blocked()
+        place.shelf.is_held = True
+        place.commit(words(1), is_told=False)
+        late = Client()
+        async with anyio.create_task_group() as group:
+            group.start_soon(late.follow, place.hub)
+            await anyio.wait_all_tasks_blocked()
+            place.shelf.go_on()  # it has looked, and was not answered
+            await anyio.wait_all_tasks_blocked()
+            place.commit(words(2, is_last=True), is_told=False)
+            await other.notify(f"other written {SEQ}")
+            await anyio.wait_all_tasks_blocked()
+            place.shelf.let_go()
+    assert frames(words(0, 3, is_last=True)) == client.got == late.got
+
+
+async def test_who_is_woken_again_and_again_looks_for_all_others_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A word may have been lost, however many others come."""
+    monkeypatch.setattr(hub, "LISTENING_LOOK", 0.05)
+    place, client = Place(is_shared=True), Client()
+    place.commit(words(0))
+    async with reading(place, client):
+        await anyio.wait_all_tasks_blocked()
+        place.hub._readers[SEQ + 1] = set()
+        place.commit(words(1, is_last=True), is_told=False)
+        while not client.is_over:
+            place.hub._wake([SEQ + 1])
+            await anyio.lowlevel.checkpoint()
+        del place.hub._readers[SEQ + 1]
+    assert frames(words(0, 2, is_last=True)) == client.got
+
+
+async def test_few_read_from_the_database_at_once() -> None:
+    """A crowd that comes back after a crash leaves room for who writes."""
+    place, clients = Place(), [Client() for _ in range(20)]
+    place.commit(words(0))
+    place.shelf.is_held = True
+    async with reading(place, *clients):
+        await anyio.wait_all_tasks_blocked()
+        assert hub.CATCHING_UP == place.shelf.reads
+        place.shelf.let_go()
+        place.commit(words(1, is_last=True))
+    for client in clients:
+        assert frames(words(0, 2, is_last=True)) == client.got
+
+
 @pytest.mark.parametrize("is_deaf", [False, True])
 async def test_what_another_process_wrote_is_found_without_its_saying_so(
     monkeypatch: pytest.MonkeyPatch, *, is_deaf: bool

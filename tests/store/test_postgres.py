@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
+import asyncpg
 import pytest
 
 from antiphon.store import (
@@ -211,6 +212,21 @@ async def test_nobody_waits_for_ever(opened: Database, monkeypatch: pytest.Monke
     monkeypatch.undo()
 
     assert await opened.fetch("SELECT 1", {}) == [(1,)]
+
+
+@pytest.mark.slow
+async def test_who_holds_a_row_and_hangs_keeps_nobody_for_long(url: str, opened: Database) -> None:
+    """Whoever waits for the row lets go of its connection and says so; whoever holds it is put an end to."""
+    await opened.transaction(partial(add, 1))
+    holder = await asyncpg.connect(url)
+    await holder.execute(database.BEGIN)
+    await holder.execute("UPDATE lineages SET tip = 1 WHERE id = 1")
+    with anyio.fail_after(15):
+        with pytest.raises(StoreUnavailable):
+            await opened.transaction(partial(single, "UPDATE lineages SET tip = 2 WHERE id = 1 RETURNING tip"))
+        assert await opened.transaction(partial(single, "UPDATE lineages SET tip = 3 WHERE id = 1 RETURNING tip"))
+    assert [(3,)] == await opened.fetch("SELECT tip FROM lineages WHERE id = 1", {})
+    assert holder.is_closed()
 
 
 async def test_two_processes_serve_one_chain(url: str) -> None:

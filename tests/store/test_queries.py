@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from tests.servers import PostgresServer
     from tests.store.conftest import Urls
 
-SCANS = {f"SCAN {rows}" for rows in ("chain", "page", "listed", "due", "free", "lost", "nodes", "CONSTANT ROW")}
-"""What a plan may read from end to end: rows that the statement itself brought together, and the few processes."""
+BROUGHT = ("chain", "page", "listed", "due", "free", "lost", "CONSTANT ROW")
+FEW = ("nodes", "chores", "numbers")
+SCANS = {f"SCAN {rows}" for rows in BROUGHT + FEW}
+"""What a plan may read from end to end: rows that the statement itself brought together, and tables of a few rows."""
 
 LISTS = {"ids": "[]", "rows": "[]", "wanted": "[]", "responses": "[]"}
 PARTIAL = ("lineages_stale", "jobs_queued", "jobs_running", "jobs_ended")

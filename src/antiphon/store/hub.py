@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,9 @@ KEEP_ALIVE = b": keep-alive\n\n"
 
 LISTENING_LOOK = 1.0
 """Seconds between looks at the database for what other processes wrote, where they say so too."""
+
+CATCHING_UP = 3
+"""Pages that are read at once: the writer and the signs of life need the database, too."""
 
 FIRST_LOOK = 0.05
 LAST_LOOK = 1.0
@@ -143,6 +147,7 @@ class Hub:
         self._readers: dict[int, set[Reader]] = {}
         self._woken: set[int] = set()
         self._something = asyncio.Event()
+        self._catching_up = asyncio.Semaphore(CATCHING_UP)
         self._is_over = False
         waker.listen("written", self._wake)
 
@@ -171,15 +176,18 @@ class Hub:
 
     async def run(self) -> None:
         """Look for what other processes wrote, until cancelled."""
-        pause = FIRST_LOOK
+        pause, looked = FIRST_LOOK, 0.0
         while self._is_shared:
+            rest = looked + (LISTENING_LOOK if self._waker.is_heard else pause) - time.monotonic()
             with suppress(TimeoutError):
-                async with asyncio.timeout(LISTENING_LOOK if self._waker.is_heard else pause):
+                async with asyncio.timeout(max(0.0, rest)):
                     await self._something.wait()
             self._something.clear()
             woken, self._woken = self._woken, set()
+            if rest <= 0 or not woken:  # however often it is woken for some, it looks for all in time
+                woken, looked = set(self._readers), time.monotonic()
             try:
-                found = await self._look(woken or set(self._readers))
+                found = await self._look(woken)
             except StoreUnavailable as error:
                 found = False
                 log.warning("logs cannot be read", extra={"action": "logs_not_read", "error": str(error)})
@@ -196,16 +204,23 @@ class Hub:
         """A page of what a reader has not had; it hears from then on what follows, if that was all."""
         reader.begin()
         try:
-            chunks = await self._jobs.read(seq, after=reader.sent)
-            if not chunks and await self._jobs.state(seq) in {None, "ended"}:
-                chunks = await self._jobs.read(seq, after=reader.sent)
-                reader.is_over = reader.is_over or not chunks
-            if chunks and chunks[0].first > reader.sent + 1:  # it is being erased, from its beginning on
-                chunks, reader.is_over = [], True
+            async with self._catching_up:
+                chunks = await self._page(seq, reader)
         except StoreUnavailable:
             await asyncio.sleep(LAST_LOOK)
             return []
         reader.join(chunks)
+        if self._is_shared and reader.is_live:
+            self._wake([seq])  # a word that came while it joined found no reader
+        return chunks
+
+    async def _page(self, seq: int, reader: Reader) -> list[Chunk]:
+        chunks = await self._jobs.read(seq, after=reader.sent)
+        if not chunks and await self._jobs.state(seq) in {None, "ended"}:
+            chunks = await self._jobs.read(seq, after=reader.sent)
+            reader.is_over = reader.is_over or not chunks
+        if chunks and chunks[0].first > reader.sent + 1:  # it is being erased, from its beginning on
+            chunks, reader.is_over = [], True
         return chunks
 
     async def _look(self, seqs: set[int]) -> bool:

@@ -206,8 +206,7 @@ class Jobs:
                 while await self._database.transaction(partial(_erase, self._sql, seq)):
                     pass
                 erased += 1
-        forget = Statement(self._sql["erase_silent_nodes"], {"age": NODE_MEMORY})
-        await self._database.transaction(partial(_run, forget))
+        await self._database.transaction(partial(_forget, self._sql))
         return erased
 
     # The key that seals
@@ -300,6 +299,12 @@ def _beat(sql: Mapping[str, str], boot: str) -> Dialogue[dict[int, int]]:
 def _retire_all(sql: Mapping[str, str]) -> Dialogue[None]:
     yield Statement(sql["retire_all"])
     yield Statement(sql["leave_chores"])
+
+
+def _forget(sql: Mapping[str, str]) -> Dialogue[None]:
+    """Erase what is left of processes that are long gone."""
+    yield Statement(sql["erase_silent_nodes"], {"age": NODE_MEMORY})
+    yield Statement(sql["erase_old_chores"], {"age": NODE_MEMORY})
 
 
 def _reclaim(sql: Mapping[str, str], lease: int, attempts: int) -> Dialogue[Lost]:

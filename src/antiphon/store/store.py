@@ -137,7 +137,6 @@ def _settle(sql: Mapping[str, str]) -> Dialogue[bool]:
         rest = yield Statement(sql["cut"], {"lineage": lineage, "needed": needed, "limit": SWEPT_RESPONSES})
         [(cut,)] = convert(rest, list[tuple[int]]) or [(needed,)]
         yield Statement(sql["erase_items"], {"lineage": lineage, "cut": cut})
-        # A number may be given again: no log must be there that its next owner would find.
         yield Statement(sql["erase_logs"], {"lineage": lineage, "cut": cut})
         yield Statement(sql["erase_jobs"], {"lineage": lineage, "cut": cut})
         yield Statement(sql["erase_responses"], {"lineage": lineage, "cut": cut})

@@ -25,6 +25,7 @@ from antiphon.lifecycle.lifecycle import Lifecycle
 from antiphon.lifecycle.preparing import Preparing
 from antiphon.outbound import Outbound
 from antiphon.sealing import Seal
+from antiphon.store import sqlite_files
 from antiphon.store.hub import Hub
 from antiphon.store.jobs import Jobs
 from antiphon.store.store import Store
@@ -178,8 +179,7 @@ async def _secrets(config: Config, jobs: Jobs) -> list[str]:
     if config.encryption.keys:
         return config.encryption.keys
     url = config.store.url or default_store_url()
-    path = url.removeprefix("sqlite://")
-    if path.startswith("/"):
+    if url.startswith("sqlite:") and (path := sqlite_files.path(url)) != sqlite_files.MEMORY:
         return [await asyncio.to_thread(_kept_beside, Path(f"{path}.key"))]
     return [await jobs.sealing_key("default", otherwise=_secret())]
 

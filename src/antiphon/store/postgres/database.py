@@ -32,7 +32,11 @@ ATTEMPTS = 5
 PAUSE = 0.01  # seconds before the second attempt; each further one waits twice as long
 DEADLINE = 30.0  # seconds until an answer that does not come is given up
 LAST_WORD = 5.0  # seconds to undo a transaction, after which its connection is cut
-BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+BEGIN = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED;"
+    " SET LOCAL lock_timeout = 3000;"  # ms: who waits for a row holds a connection that others need
+    " SET LOCAL idle_in_transaction_session_timeout = 5000"  # ms: who hangs lets go of the rows that it holds
+)
 
 
 async def connect(url: str, *, pooled: bool = False) -> Postgres:

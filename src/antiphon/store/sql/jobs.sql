@@ -190,6 +190,9 @@ DELETE FROM jobs WHERE response IN (SELECT seq FROM responses WHERE lineage = :l
 -- erase_silent_nodes --
 DELETE FROM nodes WHERE beat < /*now*/ - :age;
 
+-- erase_old_chores --
+DELETE FROM chores WHERE until < /*now*/ - :age;
+
 -- take_chore --
 INSERT INTO chores (name, owner, until) VALUES (:name, :boot, /*now*/ + :period)
 ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until

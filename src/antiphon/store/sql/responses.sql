@@ -152,7 +152,15 @@ UPDATE lineages SET tip = tip + :count WHERE id = :lineage AND tip = :tip RETURN
 -- add_lineage --
 INSERT INTO lineages (tenant, parent, parent_tip, tip) VALUES (:tenant, :parent, :parent_tip, :tip) RETURNING id;
 
--- add_response --
+-- add_response (sqlite) --
+INSERT INTO responses (
+    seq, tenant, id, previous_id, lineage, input_tip, tip, status, model, created_at, expires_at, response
+) VALUES (
+    1 + max(coalesce((SELECT max(seq) FROM responses), 0), (SELECT last FROM numbers)),
+    :tenant, :id, :previous_id, :lineage, :input_tip, :tip, :status, :model, :created_at, :expires_at, :response
+) RETURNING seq;
+
+-- add_response (postgres) --
 INSERT INTO responses (
     tenant, id, previous_id, lineage, input_tip, tip, status, model, created_at, expires_at, response
 ) VALUES (

@@ -44,3 +44,11 @@ CREATE TABLE sealing_keys (
     name TEXT PRIMARY KEY,
     secret TEXT NOT NULL
 ) WITHOUT ROWID;
+
+-- A number of a response is never given again, not even that of the last row once it is erased: who reads a log knows it
+-- by its number alone.
+CREATE TABLE numbers (last INTEGER NOT NULL);
+INSERT INTO numbers (last) VALUES (0);
+CREATE TRIGGER responses_erased AFTER DELETE ON responses BEGIN
+    UPDATE numbers SET last = max(last, OLD.seq);
+END;
