@@ -25,6 +25,7 @@ from antiphon.store import (
     migrations,
 )
 from antiphon.store.postgres import connect, database, hearing, migrate
+from antiphon.store.postgres.opening import LIMITS, SESSION, Place
 from antiphon.store.store import Store
 from tests.servers import postgres
 from tests.store.rows import chain, context, items, response, save
@@ -215,11 +216,12 @@ async def test_nobody_waits_for_ever(opened: Database, monkeypatch: pytest.Monke
 
 
 @pytest.mark.slow
-async def test_who_holds_a_row_and_hangs_keeps_nobody_for_long(url: str, opened: Database) -> None:
+@pytest.mark.parametrize("pooled", [False, True])
+async def test_who_holds_a_row_and_hangs_keeps_nobody_for_long(url: str, opened: Database, *, pooled: bool) -> None:
     """Whoever waits for the row lets go of its connection and says so; whoever holds it is put an end to."""
     await opened.transaction(partial(add, 1))
-    holder = await asyncpg.connect(url)
-    await holder.execute(database.BEGIN)
+    holder = await asyncpg.connect(url, server_settings={} if pooled else SESSION | LIMITS)
+    await holder.execute(Place(url, is_pooled=pooled).begin)
     await holder.execute("UPDATE lineages SET tip = 1 WHERE id = 1")
     with anyio.fail_after(15):
         with pytest.raises(StoreUnavailable):

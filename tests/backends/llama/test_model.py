@@ -193,9 +193,9 @@ async def test_a_file_that_is_no_model_is_told_and_the_server_lives(tmp_path: Pa
     llama = Llama(Config(model=str(junk)), connect)
     with pytest.raises(UpstreamError, match=r"cannot load junk\.gguf") as caught:
         await hear(llama, Turn(user("x")))
+    await llama.aclose()
     assert caught.value.fault == "misconfigured"
     assert "failed to load model" in (caught.value.detail or "")
-    await llama.aclose()
 
 
 PARENT = """

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "antiphon.backends.llama.child")
 LOAD_SECONDS = 600.0
 STOP_SECONDS = 5.0
+LAST_WORDS_SECONDS = 1.0
 GREETING_LIMIT = 65_536
 TAIL = 2_000
 CANNOT_START = "The embedded model could not be started."
@@ -159,6 +160,7 @@ class Child:
         greeting = await self._greeting(running)
         match greeting:
             case Failed(problem):
+                await self.ended(LAST_WORDS_SECONDS)  # it says more on its way out
                 raise UpstreamError("misconfigured", problem, detail=running.tail())
             case Ready(address):
                 seconds = self._now() - running.since

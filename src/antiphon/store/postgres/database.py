@@ -32,11 +32,6 @@ ATTEMPTS = 5
 PAUSE = 0.01  # seconds before the second attempt; each further one waits twice as long
 DEADLINE = 30.0  # seconds until an answer that does not come is given up
 LAST_WORD = 5.0  # seconds to undo a transaction, after which its connection is cut
-BEGIN = (
-    "BEGIN ISOLATION LEVEL READ COMMITTED;"
-    " SET LOCAL lock_timeout = 3000;"  # ms: who waits for a row holds a connection that others need
-    " SET LOCAL idle_in_transaction_session_timeout = 5000"  # ms: who hangs lets go of the rows that it holds
-)
 
 
 async def connect(url: str, *, pooled: bool = False) -> Postgres:
@@ -77,6 +72,7 @@ class Postgres:
     def __init__(self, pool: Pool, place: Place) -> None:
         self._pool = pool
         self._place = place
+        self._begin = place.begin
         self._voice = Voice(place)
         self._hearing = Hearing(place)
         self._asked = 0
@@ -88,7 +84,7 @@ class Postgres:
 
         async def read(connection: Lent) -> list[Row]:
             if self._place.is_pooled:  # what prepares a statement and what runs it must meet one server connection
-                async with _transaction(connection):
+                async with _transaction(connection, self._begin):
                     return await _rows(connection, sql, params)
             return await _rows(connection, sql, params)
 
@@ -98,7 +94,7 @@ class Postgres:
         """See `Database.transaction`: on one connection of the pool, `ATTEMPTS` times where others are in the way."""
 
         async def converse(connection: Lent) -> T:
-            async with _transaction(connection):
+            async with _transaction(connection, self._begin):
                 return await _converse(dialogue, connection)
 
         return await self._ask(converse)
@@ -172,11 +168,11 @@ class Postgres:
 
 
 @asynccontextmanager
-async def _transaction(connection: Lent) -> AsyncGenerator[None, None]:
+async def _transaction(connection: Lent, begin: str) -> AsyncGenerator[None, None]:
     """A transaction around what is done meanwhile; undone where that raises or is cancelled."""
     try:
         with translated():
-            await connection.execute(BEGIN)
+            await connection.execute(begin)
         yield
         with translated():
             # Where the connection is lost now, nobody knows what came of it: the caller may ask the same again.

@@ -25,9 +25,14 @@ PATIENCE = 10.0  # seconds until a server that does not greet is given up
 
 SESSION = {
     "application_name": "antiphon",
-    "idle_in_transaction_session_timeout": "60000",  # ms: a process that hangs lets go of the rows that it holds
     "jit": "off",  # compiling takes longer than any of these statements
 }
+LIMITS = {
+    "lock_timeout": "3000",  # ms: who waits for a row holds a connection that others need
+    "idle_in_transaction_session_timeout": "5000",  # ms: a process that hangs lets go of the rows that it holds
+}
+"""What holds for transactions; a migration may have to wait longer."""
+
 POOLED_SESSION = {"application_name": "antiphon"}  # a pooler refuses what would differ from client to client
 
 
@@ -61,8 +66,15 @@ class Place(Struct, frozen=True):
             reset=_left_as_it_is,
             timeout=PATIENCE,
             statement_cache_size=self._cached,
-            server_settings=self._session,
+            server_settings=self._session if self.is_pooled else SESSION | LIMITS,
         )
+
+    @property
+    def begin(self) -> str:
+        """What begins a transaction; behind a pooler it brings the limits that no session there can have."""
+        begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
+        limits = [f"SET LOCAL {name} = {value}" for name, value in LIMITS.items()] if self.is_pooled else []
+        return "; ".join([begin, *limits])
 
     @property
     def _cached(self) -> int:
