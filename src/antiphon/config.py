@@ -52,6 +52,16 @@ class Storage(Struct, frozen=True, forbid_unknown_fields=True):
     blobs: str | None = None
     retention_days: Positive = 30
 
+    @property
+    def place(self) -> str:
+        """The URL of the database."""
+        return self.url or default_store_url()
+
+    @property
+    def is_lone_file(self) -> bool:
+        """Whether one process alone can open it."""
+        return self.place.startswith("sqlite:")
+
 
 class Encryption(Struct, frozen=True, forbid_unknown_fields=True):
     """``[encryption]``: the first key encrypts, all decrypt."""
@@ -125,13 +135,12 @@ def default_store_url() -> str:
 
 def shown_store_url(config: Config) -> str:
     """The database as it may be shown: without what opens it."""
-    url = config.store.url or default_store_url()
-    return re.sub(r"://[^/@]*@", "://", url).partition("?")[0]
+    return re.sub(r"://[^/@]*@", "://", config.store.place).partition("?")[0]
 
 
 def refuse_lone_file(config: Config) -> None:
     """Servers and workers of their own need a database that several processes can open. Raises `ConfigError`."""
-    if (config.store.url or default_store_url()).startswith("sqlite:"):
+    if config.store.is_lone_file:
         raise ConfigError(
             "SQLite serves one process, and `antiphon serve` performs background runs itself. For workers of their own "
             'give [store] a url such as "postgresql://user@host/antiphon".'

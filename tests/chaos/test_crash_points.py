@@ -33,7 +33,7 @@ EVERYWHERE: dict[Scenario, list[str]] = {
     scenarios.cancel: ["end"],
     scenarios.stop: ["release", "retire"],
     scenarios.kill: ["reclaim"],
-    scenarios.delete: ["delete_response", "outdate_job"],
+    scenarios.delete: ["delete_response"],
     scenarios.sweep: [
         *("take_chore", "outdate_buried", "erase", "forget", "expire_responses", "settle", "leave_chore"),
     ],

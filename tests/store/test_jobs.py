@@ -16,6 +16,7 @@ from tests.store.troubled import Troubled
 
 if TYPE_CHECKING:
     from antiphon.store import Database, Final
+    from antiphon.store.store import Store
 
 pytestmark = pytest.mark.anyio
 
@@ -280,16 +281,16 @@ async def test_of_two_that_end_a_job_one_wins(processes: list[Database], *, is_l
 # Alone and together
 
 
-async def test_tenants_do_not_meet(jobs: Jobs) -> None:
+async def test_tenants_do_not_meet(jobs: Jobs, store: Store) -> None:
     """The same id is another response, and nobody erases what is another's."""
     mine, others = await enqueue(jobs, "r1", tenant="a"), await enqueue(jobs, "r1", tenant="b")
     found = [await jobs.find("r1", tenant=tenant) for tenant in ("a", "b", "c")]
     assert [mine, others, None] == [each and each.seq for each in found]
     await jobs.end(mine, partial(ending, "r1"))
-    await jobs.outdate("r1", tenant="b")
+    assert not await store.delete("r1", tenant="c")
     assert 0 == await jobs.sweep(age=LONG)
     assert "queued" == await jobs.state(others)
-    await jobs.outdate("r1", tenant="a")
+    assert await store.delete("r1", tenant="a")
     assert 1 == await jobs.sweep(age=LONG)
     assert [None, "queued"] == [await jobs.state(mine), await jobs.state(others)]
 

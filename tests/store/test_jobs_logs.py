@@ -191,7 +191,6 @@ async def test_a_deletion_erases_the_log_with_the_next_sweep(jobs: Jobs, store: 
     """However long logs are kept, and of no other response."""
     gone, stays = await finished(jobs, "r1"), await finished(jobs, "r2")
     assert await store.delete("r1", tenant="a")
-    await jobs.outdate("r1", tenant="a")
     assert 1 == await jobs.sweep(age=LONG)
     assert [None, "ended"] == [await jobs.state(gone.seq), await jobs.state(stays.seq)]
     assert [(stays.seq,)] == await database.fetch("SELECT DISTINCT response FROM events", {})

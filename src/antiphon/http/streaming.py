@@ -33,7 +33,6 @@ T = TypeVar("T")
 FILLER = letters(FILLER_LENGTH)
 HEADERS = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
 DONE = b"data: [DONE]\n\n"
-TERMINAL = (b"response.completed\n", b"response.failed\n", b"response.incomplete\n")
 
 
 class Watched:
@@ -81,19 +80,14 @@ async def follow(exchange: Exchange, hub: Hub, seq: int, *, after: int, end: byt
     What ends before its terminal event, as this process stops, has no end mark: the client goes on elsewhere.
     """
     await exchange.start(200, SSE, HEADERS)
-    last = b""
 
     async def send(block: bytes) -> None:
-        nonlocal last
-        last = block
         if not exchange.push(block):
             await exchange.write(block)
 
     followed = await _while_there(exchange, hub.follow(seq, after=after, send=send))
     if not followed.cancelled():
-        followed.result()
-        is_whole = (b"\n\n" + last).rpartition(b"\n\nevent: ")[2].startswith(TERMINAL)
-        await exchange.write(end if is_whole else b"", more=False)
+        await exchange.write(end if followed.result() else b"", more=False)
 
 
 async def retell(exchange: Exchange, response: Response, *, after: int, end: bytes) -> None:

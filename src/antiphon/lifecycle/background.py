@@ -119,14 +119,15 @@ class Background:
         return found.response
 
     async def delete(self, id: str, caller: Caller) -> None:
-        """Forget a response; one that runs is cancelled first. Raises ``ApiError`` where there is none."""
+        """Forget a response; one that runs is cancelled first. The next sweep erases its log.
+
+        Raises ``ApiError`` where there is none.
+        """
         found = await self.find(id, caller)
         if found.state not in {None, "ended"}:
             await self._end(found.seq, Machine.cancel)
         if not await self._store.delete(id, tenant=caller.tenant):
             raise response_not_found(id)
-        if found.state is not None:
-            await self._jobs.outdate(id, tenant=caller.tenant)
 
     # For whoever works
 

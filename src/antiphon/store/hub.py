@@ -56,6 +56,7 @@ class Reader:
         self.reached = after
         self.is_live = False
         self.is_over = False
+        self.has_ended = False
         self._is_joining = False
         self._chunks: list[Chunk] = []
         self._held = 0
@@ -123,7 +124,8 @@ class Reader:
             told_chunk = told(chunk, self.sent)
             blocks.append(told_chunk.block)
             self.sent = max(self.sent, chunk.last)
-            self.is_over = self.is_over or told_chunk.ended
+            self.has_ended = self.has_ended or told_chunk.ended
+        self.is_over = self.is_over or self.has_ended
         return b"".join(blocks)
 
     def _put_aside(self, chunk: Chunk) -> None:
@@ -151,11 +153,11 @@ class Hub:
         self._is_over = False
         waker.listen("written", self._wake)
 
-    async def follow(self, seq: int, *, after: int, send: Send) -> None:
+    async def follow(self, seq: int, *, after: int, send: Send) -> bool:
         """Send the events of a job's log behind number ``after``, as server-sent events, to the terminal one.
 
-        Returns early where the log is erased meanwhile, or this process stops. While the database is away the client
-        waits. Raises what ``send`` raises.
+        Returns whether that was sent: not where there was nothing behind the number, nor where the log is erased
+        meanwhile or this process stops. While the database is away the client waits. Raises what ``send`` raises.
         """
         with self._reading(seq, after) as reader:
             while not reader.is_over:
@@ -166,6 +168,7 @@ class Hub:
                 elif was_live and reader.is_live and not reader.is_over:
                     reader.is_live = False  # looks whether there is still a log
                     await send(KEEP_ALIVE)
+        return reader.has_ended
 
     def committed(self, chunks: Mapping[int, Chunk]) -> None:
         """This process has written: its readers hear it at once, the others that there is something."""

@@ -180,11 +180,6 @@ class Jobs:
 
     # For the sweep
 
-    async def outdate(self, id: str, *, tenant: str) -> None:
-        """Let the next sweep erase the log of a response that was deleted."""
-        statement = Statement(self._sql["outdate_job"], {"id": id, "tenant": tenant})
-        await self._database.transaction(partial(_run, statement))
-
     async def take_chore(self, name: str, boot: str, *, period: int) -> bool:
         """Whether this process may do a chore now, for ``period`` milliseconds; one process at a time may."""
         chore = Statement(self._sql["take_chore"], {"name": name, "boot": boot, "period": period})

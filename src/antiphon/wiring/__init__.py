@@ -15,7 +15,7 @@ from msgspec import Struct
 from antiphon.backends.chat_completions import ChatCompletions
 from antiphon.backends.chat_completions import Config as ChatConfig
 from antiphon.backends.llama import Llama
-from antiphon.config import Config, ConfigError, Storage, converted, default_store_url
+from antiphon.config import Config, ConfigError, Storage, converted
 from antiphon.lifecycle import EVERY_MODEL, Deployment
 
 if TYPE_CHECKING:
@@ -57,17 +57,14 @@ def read_deployments(config: Config) -> list[Deployment]:
 
 async def open_database(storage: Storage) -> Database:
     """The database that a configuration names."""
-    url = storage.url or default_store_url()
-    connect = _load("antiphon.databases", DATABASES, url.partition("://")[0])
-    database: Database = await connect(url, pooled=storage.waker == "poll")
+    database: Database = await _connect(storage)(storage.place, pooled=storage.waker == "poll")
     return database
 
 
 async def migrate(storage: Storage, *, post: bool) -> list[str]:
     """Bring a database to this version's schema, and return the steps that were missing."""
-    url = storage.url or default_store_url()
-    connect = _load("antiphon.databases", DATABASES, url.partition("://")[0])
-    steps: list[str] = await importlib.import_module(connect.__module__).migrate(url, post=post)
+    engine = importlib.import_module(_connect(storage).__module__)
+    steps: list[str] = await engine.migrate(storage.place, post=post)
     return steps
 
 
@@ -112,6 +109,10 @@ def connect_llama(base_url: str, key: str) -> Backend:
     return ChatCompletions(
         ChatConfig(base_url=base_url, api_key=key, max_tokens_field="max_tokens", named_tool_choice=False)
     )
+
+
+def _connect(storage: Storage) -> Any:  # the table says what it is
+    return _load("antiphon.databases", DATABASES, storage.place.partition("://")[0])
 
 
 def _load(group: str, table: dict[str, str], name: str) -> Any:  # the table says what it is

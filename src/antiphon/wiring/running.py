@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from antiphon.config import MIB, Config, ConfigError, default_store_url, without_effect
+from antiphon.config import MIB, Config, ConfigError, without_effect
 from antiphon.http.app import App, routes
 from antiphon.http.auth import Auth
 from antiphon.http.health import Health
@@ -178,8 +178,7 @@ async def _secrets(config: Config, jobs: Jobs) -> list[str]:
     """The configured secrets; without any, one that was made once: beside a database file, or else in the database."""
     if config.encryption.keys:
         return config.encryption.keys
-    url = config.store.url or default_store_url()
-    if url.startswith("sqlite:") and (path := sqlite_files.path(url)) != sqlite_files.MEMORY:
+    if config.store.is_lone_file and (path := sqlite_files.path(config.store.place)) != sqlite_files.MEMORY:
         return [await asyncio.to_thread(_kept_beside, Path(f"{path}.key"))]
     return [await jobs.sealing_key("default", otherwise=_secret())]
 
@@ -206,7 +205,7 @@ def _warn(config: Config) -> None:
         log.warning(
             "a section has no effect in this version", extra={"action": "section_without_effect", "section": section}
         )
-    if not config.encryption.keys and not (config.store.url or default_store_url()).startswith("sqlite:"):
+    if not config.encryption.keys and not config.store.is_lone_file:
         log.warning(
             "secrets of queued runs are sealed with a key that lies in the database: name one in [encryption] keys",
             extra={"action": "key_in_database"},

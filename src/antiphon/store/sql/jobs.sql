@@ -160,10 +160,6 @@ ORDER BY events.response, events.last, events.part;
 -- state --
 SELECT state FROM jobs WHERE response = :response;
 
--- outdate_job --
-UPDATE jobs SET ended_at = 0
-WHERE response = (SELECT seq FROM responses WHERE tenant = :tenant AND id = :id) AND state = 'ended';
-
 -- outdate_buried --
 UPDATE jobs SET ended_at = 0
 WHERE state = 'ended' AND ended_at > 0
