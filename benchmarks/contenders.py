@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / "build" / "peers"
 LITELLM = PEERS / "litellm" / "bin" / "litellm"
 ANTIPHON = Path(sys.executable).parent / "antiphon"
+CONFIGURATION = "antiphon.toml"
 RESPONSES_JS = PEERS / "responses.js" / "dist" / "server.js"
 
 
@@ -49,6 +50,21 @@ def antiphon(place: Place) -> Command:
     return serving(place, store=in_a_file(place))
 
 
+def reaching_tools(place: Place) -> Command:
+    """Antiphon as an operator starts it who has MCP servers on the loopback."""
+    command = antiphon(place)
+    with (place.folder / CONFIGURATION).open("a") as config:
+        config.write('[outbound]\nallow_private = ["127.0.0.1"]\n')
+    return command
+
+
+def tool_server(place: Place, *, era: str) -> Command:
+    """Start an MCP server of the official SDK."""
+    arguments = [sys.executable, "-m", "benchmarks.tool_server", "--port", str(place.port), "--era", era]
+    environment = {"PYTHONPATH": str(ROOT)}
+    return Command(arguments=arguments, folder=place.folder, port=place.port, environment=environment)
+
+
 def in_a_file(place: Place) -> str:
     """Give the URL of a SQLite database in the folder of a place."""
     return f"sqlite://{place.folder}/antiphon.db"
@@ -70,7 +86,7 @@ def working(place: Place, *, store: str, runs: int) -> Command:
 
 def configured(place: Place, *, store: str, runs: int) -> Path:
     """Write a configuration and give its path."""
-    config = place.folder / "antiphon.toml"
+    config = place.folder / CONFIGURATION
     config.write_text(
         f'[server]\nhost = "127.0.0.1"\nport = {place.port}\n'
         f'[store]\nurl = "{store}"\nblobs = "file://{place.folder}/blobs"\n[background]\nworkers = {runs}\n'

@@ -31,8 +31,10 @@ BODY = (
     b'"choices":[{"index":0,"message":{"role":"assistant","content":"%b"},"logprobs":null,"finish_reason":"stop"}],'
     b'"usage":%b}'
 )
+CALL = b'{"tool_calls":[{"index":%d,"id":"call_%d_%d","type":"function","function":{"name":"%b","arguments":%b}}]}'
 EVERYTHING = 1_000_000
 """A stride that is longer than any speech: all of it is said at once."""
+TOKENS_AFTER_CALLS = 4
 
 
 class Asked(Struct, frozen=True):
@@ -68,6 +70,8 @@ def microseconds() -> int:
 
 ROLE = chunked(CHUNK % (CHOICE % (b'{"role":"assistant","content":""}', b"null"), b',"usage":null'))
 STOP = chunked(CHUNK % (CHOICE % (b"{}", b'"stop"'), b',"usage":null'))
+CALLS_END = chunked(CHUNK % (CHOICE % (b"{}", b'"tool_calls"'), b',"usage":null'))
+DONE = chunked(b"data: [DONE]\n\n") + b"0\r\n\r\n"
 SPOKEN = [said(token(number)) for number in range(1000)]
 
 
@@ -111,7 +115,7 @@ class Speech:
         if not pieces or self._stride >= self._tokens:
             self._ended = True
             last = CHUNK % (b"", b',"usage":' + self._cost())
-            pieces += [STOP, chunked(last), chunked(b"data: [DONE]\n\n"), b"0\r\n\r\n"]
+            pieces += [STOP, chunked(last), DONE]
         return b"".join(pieces)
 
     def _cost(self) -> bytes:
@@ -150,6 +154,36 @@ class Paced(Speech):
         self._said += 1
         self._transport.write(said(stamp()))
         self._say_at(time + self._period)
+
+
+class Calls(Struct, frozen=True, kw_only=True):
+    """Which calls a speech asks for: so many rounds, one after the other, each of so many calls side by side."""
+
+    rounds: int
+    abreast: int = 1
+    name: str
+    arguments: str
+
+
+class Calling(Speech):
+    """A speech that asks for calls first, each round in a turn of its own, and says its tokens in the turn after."""
+
+    def __init__(self, key: int, calls: Calls) -> None:
+        super().__init__(key, tokens=TOKENS_AFTER_CALLS, stride=EVERYTHING, held=False)
+        self._calls = calls
+        self._round = 0
+
+    def open(self, transport: asyncio.Transport) -> None:
+        """Ask for the calls of the next round; say the speech after the last."""
+        if self._round == self._calls.rounds:
+            super().open(transport)
+            return
+        self._round += 1
+        name, arguments = self._calls.name.encode(), msgspec.json.encode(self._calls.arguments)
+        calls = [CALL % (place, self._round, place, name, arguments) for place in range(self._calls.abreast)]
+        pieces = [chunked(CHUNK % (CHOICE % (call, b"null"), b',"usage":null')) for call in calls]
+        last = chunked(CHUNK % (b"", b',"usage":' + self._cost()))
+        transport.write(HEAD + ROLE + b"".join([*pieces, CALLS_END, last, DONE]))
 
 
 class Line(asyncio.Protocol):
@@ -216,6 +250,12 @@ class Upstream:
         """Write a new speech of ``rate`` tokens a second, and give it."""
         self._key += 1
         speech = self.speeches[self._key] = Paced(self._key, tokens=tokens, rate=rate, delay=delay)
+        return speech
+
+    def call(self, calls: Calls) -> Speech:
+        """Write a new speech that asks for these calls, and give it."""
+        self._key += 1
+        speech = self.speeches[self._key] = Calling(self._key, calls)
         return speech
 
     def forget(self) -> None:

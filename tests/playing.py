@@ -12,8 +12,9 @@ import pytest
 from antiphon.backends.scripted import Config, Scripted
 from antiphon.core.calls import CallKind, OpenCall, Silent
 from antiphon.core.sse import name
-from antiphon.core.turn import Turn
-from antiphon.engine import Task, run
+from antiphon.core.turn import Output, Turn
+from antiphon.engine import run
+from antiphon.engine.task import Task
 from antiphon.protocol.calls import SearchAction, WebSearchCall
 from antiphon.protocol.content import InputText
 from antiphon.protocol.events import StreamEvent
@@ -108,7 +109,7 @@ class Run:
         self.emitted: list[StreamEvent] = []
         self.emissions: list[list[str]] = []
         self.kept: list[Response] = []
-        self.outputs: dict[str, str] = {}
+        self.outputs: dict[str, Output] = {}
         self.order: list[str] = []
         self._listening = False
 
@@ -136,7 +137,7 @@ class Run:
         self.emissions.append([name(event) for event in events])
         self.order += self.emissions[-1]
 
-    async def keep(self, response: Response, outputs: Mapping[str, str]) -> None:
+    async def keep(self, response: Response, outputs: Mapping[str, Output]) -> None:
         """Keep."""
         await anyio.lowlevel.checkpoint()
         self.kept.append(response)

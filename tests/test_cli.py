@@ -139,7 +139,7 @@ def test_a_database_is_migrated_once(tmp_path: Path) -> None:
     """The first time its steps are named; after that there is nothing to do."""
     first = said("migrate", "--config", written(tmp_path), home=tmp_path)
     again = said("migrate", "--post", "--config", written(tmp_path), home=tmp_path)
-    assert (0, "responses\nbackground\n", "") == first
+    assert (0, "responses\nbackground\nmcp\n", "") == first
     assert (0, "The database is up to date.\n", "") == again
 
 
@@ -207,5 +207,5 @@ def test_the_help_teaches(tmp_path: Path) -> None:
     """Every command is named with what it does."""
     status, out, _ = said("--help", home=tmp_path)
     assert 0 == status
-    for command in ("serve", "worker", "migrate", "check", "models"):
+    for command in ("serve", "worker", "migrate", "check", "audit", "models"):
         assert command in out

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from antiphon import engine
 from antiphon.backends import UpstreamError, UpstreamFault
 from antiphon.core.deltas import Text
 from antiphon.core.fold import fold
-from antiphon.core.turn import Turn
+from antiphon.core.turn import Output, Turn
+from antiphon.engine import running
 from antiphon.protocol.calls import WebSearchCall
 from antiphon.protocol.items import Message
 from antiphon.protocol.response import Response
@@ -150,7 +150,7 @@ class Forgetful(Run):
 
     times = 1
 
-    async def keep(self, response: Response, outputs: Mapping[str, str]) -> None:
+    async def keep(self, response: Response, outputs: Mapping[str, Output]) -> None:
         """Fail, then keep."""
         if self.times:
             self.times -= 1
@@ -182,10 +182,10 @@ async def test_a_store_that_never_answers_fails_the_response(monkeypatch: pytest
     """Its time is limited."""
 
     class Stuck(Run):
-        async def keep(self, response: Response, outputs: Mapping[str, str]) -> None:
+        async def keep(self, response: Response, outputs: Mapping[str, Output]) -> None:
             await anyio.sleep_forever()
 
-    monkeypatch.setattr(engine, "ENDING_SECONDS", 0.02)
+    monkeypatch.setattr(running, "ENDING_SECONDS", 0.02)
     run = Stuck(HELLO)
     with anyio.fail_after(5):
         response = await run.perform()
@@ -260,7 +260,7 @@ async def test_a_response_that_is_being_kept_is_not_cancelled_any_more() -> None
     """Half a commit is none: what was completed stays so."""
 
     class Slow(Run):
-        async def keep(self, response: Response, outputs: Mapping[str, str]) -> None:
+        async def keep(self, response: Response, outputs: Mapping[str, Output]) -> None:
             group.cancel_scope.cancel()
             await anyio.lowlevel.checkpoint()
             await super().keep(response, outputs)
@@ -305,7 +305,7 @@ async def test_a_cancellation_waits_until_a_response_is_kept_and_told(steps: lis
     """Then it goes on."""
 
     class Late(Run):
-        async def keep(self, response: Response, outputs: Mapping[str, str]) -> None:
+        async def keep(self, response: Response, outputs: Mapping[str, Output]) -> None:
             here.cancel()
             await super().keep(response, outputs)
 
@@ -331,7 +331,7 @@ class Deaf(Run):
         if self.at in self.names:
             raise ConnectionResetError
 
-    async def keep(self, response: Response, outputs: Mapping[str, str]) -> None:
+    async def keep(self, response: Response, outputs: Mapping[str, Output]) -> None:
         """The model has stopped by then."""
         assert self.model.closed
         await super().keep(response, outputs)

@@ -14,7 +14,9 @@ from antiphon.core.fold import fold
 from antiphon.core.machine import Machine
 from antiphon.core.notes import CallAnswered, CallStarted, CallWritten, TurnBroken
 from antiphon.core.sse import name
-from antiphon.engine import Task, go_on
+from antiphon.core.turn import Output
+from antiphon.engine import go_on
+from antiphon.engine.task import Task
 from antiphon.protocol.calls import WebSearchCall
 from antiphon.protocol.events import StreamEvent
 from antiphon.protocol.items import Message
@@ -60,7 +62,7 @@ class Succession:
         self.settled = 0
         self.models: list[Model] = []
         self.kept: list[Response] = []
-        self.outputs: dict[str, str] = {}
+        self.outputs: dict[str, Output] = {}
         self._replies = replies
         self._numbers = count()
         self._machine = self._task().machine(self._id)
@@ -119,7 +121,7 @@ class Succession:
         await anyio.lowlevel.checkpoint()
         self.settled = len(self.log)
 
-    async def _keep(self, response: Response, outputs: Mapping[str, str]) -> None:
+    async def _keep(self, response: Response, outputs: Mapping[str, Output]) -> None:
         await anyio.lowlevel.checkpoint()
         self.kept.append(response)
         self.outputs = dict(outputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 import pytest
@@ -83,3 +84,45 @@ def test_known_oddities_do_not_open(token: str) -> None:
     """Empty, no base64, half of it, not ASCII, no text at all."""
     with pytest.raises(CannotOpen):
         Seal([NEW]).open(token, BOUND)
+
+
+@given(st.binary(max_size=500), st.integers(8, 32))
+def test_a_tag_and_its_beginning_are_known(message: bytes, length: int) -> None:
+    """The same message has the same tag, of 32 bytes; the first of them may stand for all."""
+    seal = Seal([NEW])
+    tag = seal.tag(message)
+    assert 32 == len(tag)
+    assert tag == Seal([NEW, OLD]).tag(message)
+    assert seal.is_tagged(message, tag[:length])
+
+
+def test_a_tag_that_is_not_of_this_message_is_not_known() -> None:
+    """Nor one that was changed at any bit, cut too short, or made longer."""
+    seal = Seal([NEW])
+    tag = seal.tag(b"message")
+    assert not seal.is_tagged(b"another", tag)
+    assert not seal.is_tagged(b"", tag)
+    for length in (8, 32):
+        for bit in range(length * 8):
+            changed = bytearray(tag[:length])
+            changed[bit // 8] ^= 1 << bit % 8
+            assert not seal.is_tagged(b"message", bytes(changed))
+    for odd in (b"", tag[:7], tag[1:9], tag + b"\0", tag * 2):
+        assert not seal.is_tagged(b"message", odd)
+
+
+def test_a_tag_of_an_old_secret_is_known_while_that_is_there() -> None:
+    """The first secret tags, all of them know."""
+    before, meanwhile, after = Seal([OLD]), Seal([NEW, OLD]), Seal([NEW])
+    old, new = before.tag(b"message"), meanwhile.tag(b"message")
+    assert old != new
+    assert [True, True] == [meanwhile.is_tagged(b"message", tag) for tag in (old, new)]
+    assert [False, True] == [after.is_tagged(b"message", tag) for tag in (old, new)]
+    assert [True, False] == [before.is_tagged(b"message", tag) for tag in (old, new)]
+
+
+def test_a_tag_is_what_the_standards_say() -> None:
+    """HMAC-SHA256 under a key of HKDF-SHA256 without a salt, reckoned here from RFC 5869 itself."""
+    extracted = hmac.digest(bytes(32), NEW.encode(), "sha256")
+    key = hmac.digest(extracted, b"antiphon seal tag\x01", "sha256")
+    assert hmac.digest(key, b"message", "sha256") == Seal([NEW]).tag(b"message")

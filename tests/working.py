@@ -13,17 +13,22 @@ from antiphon.core.deltas import Finish, Text
 from antiphon.core.log import entries
 from antiphon.core.sse import name
 from antiphon.lifecycle import Caller, Deployment, Policy
+from antiphon.lifecycle.approving import Approving
 from antiphon.lifecycle.background import Background
 from antiphon.lifecycle.preparing import Preparing
+from antiphon.lifecycle.remotes import Remotes
 from antiphon.outbound import Config, Outbound
 from antiphon.protocol.events import StreamEvent
 from antiphon.protocol.reading import read_request
 from antiphon.protocol.response import Response
 from antiphon.sealing import Seal
+from antiphon.store.approvals import Approvals
 from antiphon.store.hub import Hub
 from antiphon.store.jobs import Jobs
 from antiphon.store.store import Store
 from antiphon.store.waker import Waker
+from antiphon.tools.mcp.config import Config as McpConfig
+from antiphon.tools.mcp.servers import Servers
 from antiphon.worker import Terms, Worker
 from tests.playing import NOW, TERMINAL
 
@@ -81,17 +86,18 @@ class Process:
         self.store = Store(database)
         self.waker = Waker(database, boot)
         self.hub = Hub(self.jobs, self.waker, is_shared=database.is_shared)
+        seal, outbound = Seal(["secret"]), Outbound(Config())
+        approving = Approving(seal, Approvals(database), now=lambda: NOW, keep_days=30)
         self.preparing = Preparing(
             store=self.store,
             deployments={"m": Deployment("m", speaker)},
-            outbound=Outbound(Config()),
+            outbound=outbound,
+            remotes=Remotes(Servers(McpConfig(), outbound, audit=None), approving, {}),
             policy=Policy(),
             now=lambda: NOW,
         )
         told = self.hub.committed
-        self.background = kind(
-            self.preparing, self.store, self.jobs, seal=Seal(["secret"]), waker=self.waker, told=told
-        )
+        self.background = kind(self.preparing, self.store, self.jobs, seal=seal, waker=self.waker, told=told)
         self.worker = Worker(self.background, self.jobs, self.waker, boot=boot, terms=terms, told=told)
 
     async def enqueue(self) -> Queued:

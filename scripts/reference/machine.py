@@ -9,6 +9,7 @@ from antiphon.core.calls import Silent
 from antiphon.core.deltas import Call, Delta, Finish, Text
 from antiphon.core.machine import IllegalStep, Machine
 from antiphon.core.replay import replayed
+from antiphon.core.speech import Manner
 from antiphon.protocol.calls import SearchAction, WebSearchCall
 from antiphon.protocol.response import Response, ResponseError
 from scripts.reference.tables import MEANINGS, expect_same, table, written
@@ -28,6 +29,7 @@ STEPS: dict[str, Step] = {
     "start": Machine.start,
     "queue": Machine.queue,
     "resume": Machine.resume,
+    "grant": lambda machine: machine.grant([Call("1", "web_search", "{}")]),
     "next_turn": Machine.next_turn,
     "feed": lambda machine: machine.feed([Text("word")]),
     "feed a finish": lambda machine: machine.feed([Finish("stop", None)]),
@@ -60,7 +62,7 @@ class Life:
         self._numbers = count()
         self._log: list[StreamEvent | Note] = []
         self.machine = Machine(
-            Response(id="resp_1", created_at=0, status="in_progress", model="m"), new_id=self.new_id, kinds=KINDS
+            Response(id="resp_1", created_at=0, status="in_progress", model="m"), new_id=self.new_id, manner=MANNER
         )
 
     def new_id(self, prefix: str) -> str:
@@ -70,7 +72,7 @@ class Life:
     def take(self, step: str) -> None:
         """Take a step. Raises `IllegalStep`."""
         if step == REPLAY:
-            self.machine = replayed(self._log, new_id=self.new_id, kinds=KINDS)
+            self.machine = replayed(self._log, new_id=self.new_id, manner=MANNER)
         else:
             self._log += STEPS[step](self.machine) or []
             self._log += self.machine.take_notes()
@@ -86,6 +88,9 @@ KINDS: dict[str, CallKind] = {
         "ws", lambda call: WebSearchCall(id=call.id, status="in_progress"), "response.web_search_call.in_progress"
     )
 }
+
+
+MANNER = Manner(kinds=KINDS)
 
 
 def life_of(steps: list[str]) -> Life:
@@ -154,6 +159,7 @@ CURVES: dict[tuple[str, str], tuple[str, int, int, str]] = {
     ("queued", "idle"): ("M126 232 C170 222 200 206 224 194", 184, 230, "start"),
     ("idle", "idle"): ("M248 150 C230 106 310 106 292 146", 270, 108, "middle"),
     ("idle", "speaking"): ("M300 150 C340 96 410 62 480 62", 340, 72, "middle"),
+    ("idle", "waiting"): ("M318 190 C380 232 430 240 484 214", 400, 244, "middle"),
     ("speaking", "idle"): ("M484 84 C430 100 360 130 330 152", 436, 124, "middle"),
     ("speaking", "speaking"): ("M518 50 C500 6 580 6 564 46", 540, 12, "middle"),
     ("speaking", "waiting"): ("M540 90 L540 176", 548, 138, "start"),

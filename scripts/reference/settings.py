@@ -14,6 +14,7 @@ from antiphon.backends import scripted
 from antiphon.backends.llama import Config as Embedded
 from antiphon.backends.scripted import script
 from antiphon.http import auth
+from antiphon.tools.mcp import config as mcp
 from scripts.reference.tables import MEANINGS, expect_same, fields, written
 
 SECTIONS: dict[str, type[Struct]] = {
@@ -26,6 +27,7 @@ SECTIONS: dict[str, type[Struct]] = {
     "[[deployments]]": wiring.Head,
     "[encryption]": config.Encryption,
     "[background]": config.Background,
+    "[mcp]": mcp.Config,
 }
 UNTYPED = {"deployments", "image_deployments"}
 

@@ -1,9 +1,11 @@
-"""The command ``antiphon``: serve, check a configuration, and look after the embedded models."""
+"""The command ``antiphon``: serve, check a configuration, read the audit, and look after the embedded models."""
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import uvloop
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 from msgspec.structs import replace
 
 from antiphon.backends.llama import catalog
@@ -23,6 +26,7 @@ from antiphon.http import server
 from antiphon.store import StoreError
 from antiphon.telemetry import log_to_stderr
 from antiphon.wiring import migrate, read_deployments
+from antiphon.wiring.auditing import UnknownTime, Wanted, milliseconds, show
 from antiphon.wiring.running import serve, work
 
 if TYPE_CHECKING:
@@ -43,6 +47,7 @@ app.command(models)
 
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], Parameter(help="What is logged.")]
 ConfigFile = Annotated[Path | None, Parameter(name="--config", help="The configuration, a TOML file.")]
+Limit = Annotated[int, Parameter(help="How many are shown at most.", validator=Number(gte=1))]
 
 
 @app.command(name="serve")
@@ -113,6 +118,40 @@ def check(*, config: ConfigFile = None) -> None:
     print(f"on {settings.server.host}:{settings.server.port}, and keeps responses in {shown_store_url(settings)}.")
 
 
+@app.command
+def audit(  # noqa: PLR0913 - each is an option of the command
+    *,
+    config: ConfigFile = None,
+    tenant: Annotated[str | None, Parameter(help="Of this tenant alone.")] = None,
+    response: Annotated[str | None, Parameter(help="For the response of this id alone.")] = None,
+    since: Annotated[str | None, Parameter(help="From then on: a date or time, UTC, or a span like 24h or 7d.")] = None,
+    until: Annotated[str | None, Parameter(help="Before then, likewise.")] = None,
+    json: Annotated[bool, Parameter(help="One JSON object a line, with all of the arguments.", negative="")] = False,
+    limit: Limit = 1000,
+) -> None:
+    """Show what was shared with MCP servers: when, for whom, with which server, and how it ended; the oldest first.
+
+    It may be read while a server runs.
+    """
+    settings = read_config(config)
+    now = datetime.now(UTC)
+    wanted = Wanted(
+        limit=limit,
+        tenant=tenant,
+        response=response,
+        since=None if since is None else milliseconds(since, now),
+        until=None if until is None else milliseconds(until, now),
+    )
+    try:
+        note = uvloop.run(show(settings.store, wanted, as_json=json, out=sys.stdout))
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has seen enough, and what is left goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return
+    if note:
+        _say(note)
+
+
 @models.command(name="list")
 def list_models() -> None:
     """List the models that can be fetched without an account, and whether they are here."""
@@ -161,6 +200,6 @@ def main() -> None:
     """Run the command; what a person can mend is said in one line."""
     try:
         app()
-    except (ConfigError, StoreError, server.CannotListen, ModelError) as error:
+    except (ConfigError, StoreError, UnknownTime, server.CannotListen, ModelError) as error:
         print(f"antiphon: {error}", file=sys.stderr)
         sys.exit(1)

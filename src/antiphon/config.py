@@ -21,6 +21,7 @@ from antiphon import outbound
 from antiphon.backends.llama import Config as Embedded
 from antiphon.http.auth import Config as Auth
 from antiphon.protocol.parts import Json
+from antiphon.tools.mcp.config import Config as Mcp
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 MIB = 1_048_576
@@ -42,6 +43,7 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     done_marker: bool = False
     default_deployment: str | None = None
     max_body_mib: Annotated[int, Meta(ge=1, le=1024)] = 80
+    max_tool_calls: Positive = 256
 
 
 class Storage(Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,6 +90,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     encryption: Encryption = Encryption()
     outbound: outbound.Config = outbound.Config()
     background: Background = Background()
+    mcp: Mcp = Mcp()
     embedded: Embedded = Embedded()
     deployments: list[dict[str, Any]] = []  # each backend has keys of its own
     image_deployments: list[dict[str, Any]] = []  # likewise

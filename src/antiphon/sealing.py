@@ -4,11 +4,14 @@ A token is the version, the name of its key, a nonce and the ciphertext of AES-2
 derived from the configured secrets by HKDF-SHA256 (RFC 5869), so a secret may have any form; it should have 32 random
 characters or more. The first secret seals, all of them open: a new one is put in front, an old one stays until what it
 sealed is gone.
+
+A tag is an HMAC-SHA256 (RFC 2104) under a key derived likewise: what is public comes back as this server wrote it.
 """
 
 from __future__ import annotations
 
 import binascii
+import hmac
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
@@ -20,6 +23,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 VERSION = b"\x01"
 NAME_BYTES = 8
 NONCE_BYTES = 12
+TAG_BYTES = 32
+SHORTEST_TAG_BYTES = 8
 _HEAD_BYTES = len(VERSION) + NAME_BYTES
 
 
@@ -28,11 +33,12 @@ class CannotOpen(Exception):
 
 
 class Seal:
-    """Seals and opens. ``secrets``: at least one, the one that seals first."""
+    """Seals and opens, tags and knows its tags. ``secrets``: at least one, the one that seals and tags first."""
 
     def __init__(self, secrets: list[str]) -> None:
         self._ciphers = {_derived(secret, b"name", NAME_BYTES): _cipher(secret) for secret in secrets}
         self._name = next(iter(self._ciphers))
+        self._tag_keys = [_derived(secret, b"tag", TAG_BYTES) for secret in secrets]
 
     def seal(self, plain: bytes, bound: str) -> str:
         """A token of ``plain`` that opens only where ``bound`` is the same."""
@@ -55,6 +61,17 @@ class Seal:
             return cipher.decrypt(rest[:NONCE_BYTES], rest[NONCE_BYTES:], head + bound.encode())
         except (InvalidTag, ValueError) as error:
             raise CannotOpen from error
+
+    def tag(self, message: bytes) -> bytes:
+        """32 bytes that only this server can make of a message; the first of them, 8 at least, may stand for all."""
+        return hmac.digest(self._tag_keys[0], message, "sha256")
+
+    def is_tagged(self, message: bytes, tag: bytes) -> bool:
+        """Whether a tag, or its first bytes, was made of this message here; how long that takes tells nothing of it."""
+        if not SHORTEST_TAG_BYTES <= len(tag) <= TAG_BYTES:
+            return False
+        made = [hmac.digest(key, message, "sha256")[: len(tag)] for key in self._tag_keys]
+        return any([hmac.compare_digest(each, tag) for each in made])  # noqa: C419 - all are compared, whichever fits
 
 
 def _cipher(secret: str) -> AESGCM:

@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from antiphon import cli
-from antiphon.lifecycle.preparing import Preparing
+from antiphon.lifecycle.preparing import History, Preparing
 from antiphon.wiring import DATABASES, running
 from tests.chaos.crashing import FOLDER
 from tests.chaos.tools import Book, tools
 
 if TYPE_CHECKING:
-    from antiphon.engine import Task
-    from antiphon.lifecycle import Order
-    from antiphon.protocol.items import Item
+    from antiphon.engine.task import Task
+    from antiphon.lifecycle import Caller, Order
     from antiphon.protocol.response import Response
 
 BOOK = Book(Path(os.environ[FOLDER]) / "book")
@@ -29,8 +28,8 @@ BOOK = Book(Path(os.environ[FOLDER]) / "book")
 class Equipped(Preparing):
     """Prepares runs whose model may call the tools."""
 
-    async def _task(self, order: Order, response: Response, *, items: list[Item], outputs: dict[str, str]) -> Task:
-        task = await super()._task(order, response, items=items, outputs=outputs)
+    async def _task(self, order: Order, response: Response, context: History, caller: Caller) -> Task:
+        task = await super()._task(order, response, context, caller)
         return replace(task, tools=tools(BOOK))
 
 

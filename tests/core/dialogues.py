@@ -20,16 +20,19 @@ from msgspec.structs import replace
 from antiphon.core.calls import CallKind, OpenCall, Silent
 from antiphon.core.deltas import Call, Delta, Finish, FinishReason, Refused, Text, Thought
 from antiphon.core.machine import Machine
+from antiphon.core.mcp_calls import Asking, McpKind
 from antiphon.core.notes import Note
 from antiphon.core.replay import replayed
-from antiphon.protocol.calls import McpCall, McpHttpError, WebSearchCall
+from antiphon.core.speech import Manner
+from antiphon.protocol.calls import McpCall, McpHttpError, McpToolListing, WebSearchCall
 from antiphon.protocol.content import Logprob
-from antiphon.protocol.events import ItemDelta, McpArgumentsDone, PhaseType, StreamEvent
+from antiphon.protocol.events import PhaseType, StreamEvent
 from antiphon.protocol.items import OutputItem
 from antiphon.protocol.response import InputTokens, OutputTokens, Response, ResponseError, Usage
 
-SEARCH, MCP, CLIENT, FORBIDDEN = "search", "mcp", "lookup", "forbidden"
+SEARCH, MCP, ASK, GRANTED, CLIENT, FORBIDDEN = "search", "mcp", "ask", "granted", "lookup", "forbidden"
 NOW = 1_700_000_060
+TOOLS = [McpToolListing(name="look", input_schema={"type": "object"})]
 CRASH = ResponseError(code="server_error", message="It broke.")
 
 Strand = list[Delta]
@@ -45,53 +48,21 @@ def searched(call: OpenCall) -> OutputItem:
     return WebSearchCall(id=call.id, status=call.status)
 
 
-class Shown:
-    """A hosted kind that shows its arguments while they are written."""
-
-    prefix = "mcp"
-    hosted = True
-
-    def item(self, call: OpenCall) -> OutputItem:
-        """A call of an MCP server's tool."""
-        return McpCall(
-            id=call.id, status=call.status, arguments=call.arguments, name=call.name, server_label="somewhere"
-        )
-
-    def began(self, call: OpenCall) -> list[StreamEvent]:
-        """Nothing but the item itself."""
-        return []
-
-    def wrote(self, call: OpenCall, arguments: str) -> list[StreamEvent]:
-        """A delta for each fragment."""
-        return [
-            ItemDelta(
-                type="response.mcp_call_arguments.delta",
-                delta=arguments,
-                item_id=call.id,
-                output_index=call.place.output_index,
-                sequence_number=call.place.number(),
-            )
-        ]
-
-    def wrote_all(self, call: OpenCall) -> list[StreamEvent]:
-        """The arguments whole."""
-        return [
-            McpArgumentsDone(
-                arguments=call.arguments,
-                item_id=call.id,
-                output_index=call.place.output_index,
-                sequence_number=call.place.number(),
-            )
-        ]
+def signed(id: str, arguments: str) -> str:
+    """An id that knows what it stands for, as far as a test needs it."""
+    return f"{id}-{len(arguments)}"
 
 
 KINDS: dict[str, CallKind] = {
     SEARCH: Silent("ws", searched, "response.web_search_call.in_progress"),
-    MCP: Shown(),
+    MCP: McpKind("somewhere", MCP),
+    ASK: Asking("somewhere", ASK, signed),
+    GRANTED: McpKind("somewhere", GRANTED, "mcpr_before"),
 }
 PHASES: dict[str, PhaseType] = {
     SEARCH: "response.web_search_call.searching",
     MCP: "response.mcp_call.in_progress",
+    GRANTED: "response.mcp_call.in_progress",
 }
 
 
@@ -109,7 +80,8 @@ class Spoken(Struct, frozen=True):
 class Dialogue(Struct, frozen=True):
     """Turns and their end. ``steps``: how many steps are taken before it is broken off.
 
-    ``picks`` decide what tools do between two reads, one number each time.
+    ``picks`` decide what tools do between two reads, one number each time. ``lists`` are the servers that say first what
+    tools they have, ``grants`` the arguments of calls that a person approved; ``most`` bounds the calls of tools.
     """
 
     turns: list[Spoken]
@@ -119,6 +91,14 @@ class Dialogue(Struct, frozen=True):
     parallel: bool
     allowed: frozenset[str] | None
     raw: bool
+    lists: list[str]
+    grants: list[str]
+    most: int | None
+
+    @property
+    def manner(self) -> Manner:
+        """How its model may speak."""
+        return Manner(kinds=KINDS, allowed=self.allowed, most_calls=self.most, raw_thoughts=self.raw)
 
 
 class Play:
@@ -141,6 +121,7 @@ class Play:
         self._watch = watch
         self._picks = iter(dialogue.picks)
         self._steps = 0
+        self.is_granted = False
 
     def _first(self) -> Machine:
         return Machine(
@@ -148,18 +129,14 @@ class Play:
                 id="resp_0", created_at=NOW, model="m", status="queued", parallel_tool_calls=self.dialogue.parallel
             ),
             new_id=self._new_id,
-            kinds=KINDS,
-            allowed=self.dialogue.allowed,
-            raw_thoughts=self.dialogue.raw,
+            manner=self.dialogue.manner,
         )
 
     def _again(self, log: list[Emission]) -> Machine:
         return replayed(
             [entry for emission in log for entry in emission],
             new_id=self._new_id,
-            kinds=KINDS,
-            allowed=self.dialogue.allowed,
-            raw_thoughts=self.dialogue.raw,
+            manner=self.dialogue.manner,
         )
 
     def change_machines(self) -> None:
@@ -175,6 +152,8 @@ class Play:
     def run(self) -> Play:
         """Play it to its end."""
         self._step(self._begin, "idle")
+        if not self.machine.has_spoken:
+            self._open()
         self._serve(one=False)
         for turn in self.dialogue.turns:
             self._turn(turn)
@@ -188,6 +167,21 @@ class Play:
         self.state = "ended"
         self._look()
         return self
+
+    def _open(self) -> None:
+        """What comes before the model: the lists, which end in another order, then the calls that were approved."""
+        for label in self.dialogue.lists:
+            if label not in self.machine.lists:
+                self._step(partial(self.machine.open_list, label), "idle")
+        done = {item.id for item in self.machine.finished}
+        for label in [label for label, place in self.machine.lists.items() if place.id not in done][::-1]:
+            fails = partial(self.machine.fail_list, label, "no")
+            closes = partial(self.machine.close_list, label, TOOLS)
+            self._step(fails if next(self._picks, 1) % 3 == 0 else closes, "idle")
+        if self.dialogue.grants:
+            calls = [Call(f"granted-{number}", GRANTED, text) for number, text in enumerate(self.dialogue.grants)]
+            self._step(partial(self.machine.grant, calls), "idle")
+            self.is_granted = self.is_granted or self.machine.has_spoken
 
     def _turn(self, turn: Spoken) -> None:
         if self._is_over():
@@ -303,7 +297,7 @@ def call(draw: st.DrawFn, key: str, *, cut_short: bool) -> Strand:
     if cut_short and draw(st.booleans()):
         arguments = arguments[: len(arguments) // 2]
     pieces = cut(arguments, draw(SIZES))
-    name = draw(st.sampled_from([SEARCH, MCP, CLIENT, CLIENT, FORBIDDEN]))
+    name = draw(st.sampled_from([SEARCH, MCP, ASK, CLIENT, CLIENT, FORBIDDEN]))
     begins_at_once = draw(st.booleans())
     first = pieces.pop(0) if pieces and begins_at_once else ""
     return [Call(key, name, first), *(Call(key, "", piece) for piece in pieces)]
@@ -353,8 +347,11 @@ def dialogues(draw: st.DrawFn) -> Dialogue:
         steps=draw(st.integers(1, 30)),
         picks=draw(st.lists(st.integers(0, 11), max_size=12)),
         parallel=draw(st.sampled_from([True, True, True, False])),
-        allowed=draw(st.sampled_from([None, None, frozenset({SEARCH, MCP, CLIENT}), frozenset[str]()])),
+        allowed=draw(st.sampled_from([None, None, frozenset({SEARCH, MCP, ASK, CLIENT}), frozenset[str]()])),
         raw=draw(st.booleans()),
+        lists=draw(st.sampled_from([[], [], ["a"], ["a", "b"]])),
+        grants=draw(st.sampled_from([[], [], ["{}"], ['{"a":1}', "{}"]])),
+        most=draw(st.sampled_from([None, None, None, 0, 1, 2])),
     )
 
 

@@ -7,7 +7,7 @@ from itertools import groupby
 from msgspec import UNSET
 
 from antiphon.core.fold import fold
-from antiphon.protocol.calls import McpCall, WebSearchCall
+from antiphon.protocol.calls import McpApprovalRequest, McpCall, McpListTools, WebSearchCall
 from antiphon.protocol.content import Logprob, OutputText, ReasoningText, RefusalPart, SummaryText
 from antiphon.protocol.events import (
     AnnotationAdded,
@@ -232,7 +232,7 @@ def told_logprobs(item: OutputItem) -> list[Logprob]:
 def called_name(item: OutputItem) -> str:
     """The name of the function that an item calls; empty if it calls none."""
     match item:
-        case FunctionCall() | McpCall():
+        case FunctionCall() | McpCall() | McpApprovalRequest():
             return item.name
         case WebSearchCall():
             return "search"
@@ -242,4 +242,4 @@ def called_name(item: OutputItem) -> str:
 
 def is_hosted(item: OutputItem) -> bool:
     """Whether the server answers this item."""
-    return called_name(item) in KINDS
+    return isinstance(item, McpListTools) or (called_name(item) in KINDS and not isinstance(item, McpApprovalRequest))

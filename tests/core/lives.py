@@ -16,6 +16,7 @@ from antiphon.core.notes import (
     TurnBroken,
     TurnEnded,
 )
+from antiphon.protocol.calls import McpListTools
 from antiphon.protocol.events import ItemAdded, StreamEvent
 from antiphon.protocol.response import Response
 from tests.core.dialogues import NOW, Dialogue, Emission, Play, dialogues
@@ -56,11 +57,13 @@ class Lived(Struct, frozen=True):
 
     @property
     def said(self) -> list[str]:
-        """The ids of the items of the turns that came to their end, and were not broken."""
+        """The ids of the lists, and of the items of the turns that came to their end and were not broken."""
         said: list[str] = []
         turn: list[str] = []
         for entry in self.log:
             match entry:
+                case ItemAdded(item=McpListTools()):
+                    said.append(entry.item.id)
                 case ItemAdded():
                     turn.append(entry.item.id)
                 case TurnBroken():

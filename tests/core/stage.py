@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any  # settings of a response are open
 from antiphon.core.calls import Silent
 from antiphon.core.deltas import Delta, Finish, FinishReason
 from antiphon.core.machine import Machine
+from antiphon.core.speech import Manner
 from antiphon.core.sse import name
 from antiphon.protocol.calls import WebSearchCall
 from antiphon.protocol.content import OutputText
@@ -42,9 +43,11 @@ def opened(
     machine = Machine(
         Response(id="resp_0", created_at=NOW, model="m", status="queued", **echo),
         new_id=lambda prefix: f"{prefix}_{next(numbers)}",
-        kinds=dict.fromkeys(tools, SEARCH),
-        allowed=None if allowed is None else frozenset(allowed),
-        raw_thoughts=raw,
+        manner=Manner(
+            kinds=dict.fromkeys(tools, SEARCH),
+            allowed=None if allowed is None else frozenset(allowed),
+            raw_thoughts=raw,
+        ),
     )
     machine.start()
     machine.next_turn()

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from antiphon.core.deltas import Call, Delta, Finish, Refused, Text, Thought
 from antiphon.core.machine import IllegalStep
-from antiphon.protocol.calls import McpCall, WebSearchCall
+from antiphon.protocol.calls import McpApprovalRequest, McpCall, McpListTools, WebSearchCall
 from antiphon.protocol.content import OutputText, ReasoningText, RefusalPart, SummaryText
 from antiphon.protocol.events import (
     ItemDone,
@@ -20,7 +20,7 @@ from antiphon.protocol.events import (
 )
 from antiphon.protocol.items import FunctionCall, Message, OutputItem, ReasoningItem
 from antiphon.protocol.response import ResponseError
-from tests.core.dialogues import CRASH, NOW, Dialogue, Play, dialogues, finer
+from tests.core.dialogues import ASK, CRASH, GRANTED, MCP, NOW, SEARCH, Dialogue, Play, Spoken, dialogues, finer
 from tests.core.laws import (
     called_name,
     expect_law_1,
@@ -109,14 +109,29 @@ def test_law_8_what_was_said_is_what_is_kept(dialogue: Dialogue) -> None:
     assert [logprob for delta in said if isinstance(delta, Text) for logprob in delta.logprobs] == [
         logprob for item in output for logprob in told_logprobs(item)
     ]
-    calls = [called for turn in play.heard for called in admitted(dialogue, turn)]
-    assert [name for name, _ in calls] == [called_name(item) for item in output if called_name(item)]
-    for (_, arguments), item in zip(calls, [item for item in output if called_name(item)], strict=True):
+    said_calls = [(GRANTED, arguments) for arguments in dialogue.grants if play.is_granted] + admitted(play)
+    calls = [called for called in said_calls if called[0] != ASK]
+    told = [item for item in output if called_name(item) and not isinstance(item, McpApprovalRequest)]
+    assert [name for name, _ in calls] == [called_name(item) for item in told]
+    for (_, arguments), item in zip(calls, told, strict=True):
         match item:
             case FunctionCall() | McpCall():
                 assert (arguments or ("{}" if is_whole(item, play) else "")) == item.arguments
             case _:  # a search keeps what it asked, not how it was called
                 pass
+
+
+@given(dialogues())
+def test_law_8_an_approval_is_asked_for_a_whole_call_or_not_at_all(dialogue: Dialogue) -> None:
+    """None is asked for half a call, and where nothing is cut short none is forgotten; its id knows its arguments."""
+    play = Play(dialogue).run()
+    said = [arguments or "{}" for name, arguments in admitted(play) if name == ASK]
+    told = [item for item in play.machine.response.output if isinstance(item, McpApprovalRequest)]
+    left = iter(said)
+    assert all(item.arguments in left for item in told)
+    assert [str(len(item.arguments)) for item in told] == [item.id.rpartition("-")[2] for item in told]
+    if dialogue.ending == "complete" and not any(is_cut_short(turn) for turn in dialogue.turns):
+        assert len(said) == len(told)
 
 
 @given(dialogues())
@@ -157,6 +172,11 @@ def try_what_is_illegal(play: Play) -> None:
         steps += [lambda: machine.feed([Text("late")]), lambda: machine.feed([Finish()]), lambda: machine.feed([])]
     else:
         steps.append(lambda: machine.feed([Text("a"), Finish(), Text("b")]))
+    if play.state != "idle" or machine.has_spoken:
+        steps.append(lambda: machine.open_list("late"))
+    steps += [lambda: machine.close_list("nobody", []), lambda: machine.fail_list("nobody", "no")]
+    if play.state != "idle" or play.waiting:
+        steps.append(lambda: machine.grant([]))
     if play.state in {"new", "ended"}:
         steps += [machine.cancel, lambda: machine.fail(CRASH)]
     for call in play.answered if play.state != "ended" else machine.calls:
@@ -172,6 +192,12 @@ def try_what_is_illegal(play: Play) -> None:
 
 SEARCHED = WebSearchCall(id="ws_of_another")
 """A finished search that belongs to no call."""
+
+
+def is_cut_short(turn: Spoken) -> bool:
+    """Whether the model was stopped before it had said all."""
+    last = turn.deltas[-1]
+    return isinstance(last, Finish) and last.reason != "stop"
 
 
 def kept(output: list[OutputItem], kind: type[OutputText | RefusalPart | ReasoningText | SummaryText]) -> str:
@@ -191,13 +217,26 @@ def is_whole(item: OutputItem, play: Play) -> bool:
             )
 
 
-def admitted(dialogue: Dialogue, turn: list[Delta]) -> list[tuple[str, str]]:
-    """The calls of a turn that are said, with their arguments: only those allowed, and one alone if so asked."""
+def admitted(play: Play) -> list[tuple[str, str]]:
+    """The calls of all turns that may be said, with their arguments."""
+    calls: list[tuple[str, str]] = []
+    hosted = len(play.dialogue.grants) if play.is_granted else 0
+    for turn in play.heard:
+        for called in allowed(play.dialogue, turn):
+            is_hosted = called[0] in {SEARCH, MCP}
+            if not is_hosted or play.dialogue.most is None or hosted < play.dialogue.most:
+                calls.append(called)
+                hosted += is_hosted
+                if not play.dialogue.parallel:
+                    break
+    return calls
+
+
+def allowed(dialogue: Dialogue, turn: list[Delta]) -> list[tuple[str, str]]:
+    """The calls of a turn that are allowed."""
     names = {delta.key: delta.name for delta in reversed(turn) if isinstance(delta, Call) and delta.name}
     keys = list(dict.fromkeys(delta.key for delta in turn if isinstance(delta, Call)))
     said = [key for key in keys if dialogue.allowed is None or names[key] in dialogue.allowed]
-    if not dialogue.parallel:
-        said = said[:1]
     return [
         (names[key], "".join(delta.arguments for delta in turn if isinstance(delta, Call) and delta.key == key))
         for key in said
@@ -224,6 +263,8 @@ def answers_early(play: Play) -> bool:
 
 REACHED: dict[str, Callable[[Play], bool]] = {
     "every item": has(Message, ReasoningItem, FunctionCall, McpCall, WebSearchCall),
+    "what comes first": has(McpListTools, McpCall),
+    "a request for an approval": has(McpApprovalRequest),
     "calls interleaved": interleaves,
     "early answers": answers_early,
     "three turns": lambda play: len(play.heard) == 3,

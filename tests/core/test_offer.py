@@ -130,7 +130,6 @@ def test_a_demand_without_functions_is_refused() -> None:
 
 DEMANDS: list[dict[str, str]] = [
     {"type": "custom", "name": "t"},
-    {"type": "mcp", "server_label": "s"},
     *(
         {"type": str(kind.__struct_config__.tag)}
         for kind in get_args(ToolChoice)

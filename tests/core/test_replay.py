@@ -15,9 +15,11 @@ from antiphon.core.calls import Lost, OpenCall
 from antiphon.core.deltas import Call, Finish, Refused, Text, Thought
 from antiphon.core.fold import fold
 from antiphon.core.machine import IllegalStep, Machine
+from antiphon.core.mcp_calls import McpKind
 from antiphon.core.notes import CallAnswered, CallOpened, CallStarted, CallWritten, TurnBroken, TurnEnded
 from antiphon.core.place import Place
 from antiphon.core.replay import replayed
+from antiphon.core.speech import Manner
 from antiphon.protocol.calls import (
     ApplyPatchCall,
     CodeInterpreterCall,
@@ -48,15 +50,14 @@ class Process:
     def __init__(self, *tools: str, log: Emission | None = None, raw: bool = False) -> None:
         self.log = log or []
         ids = count(100 * len(self.log))
-        kinds = dict.fromkeys(tools, SEARCH)
+        manner = Manner(kinds=dict.fromkeys(tools, SEARCH), raw_thoughts=raw)
         if log:
-            self.machine = replayed(log, new_id=lambda prefix: f"{prefix}_{next(ids)}", kinds=kinds)
+            self.machine = replayed(log, new_id=lambda prefix: f"{prefix}_{next(ids)}", manner=manner)
         else:
             self.machine = Machine(
                 Response(id="resp_0", created_at=NOW, model="m", status="queued"),
                 new_id=lambda prefix: f"{prefix}_{next(ids)}",
-                kinds=kinds,
-                raw_thoughts=raw,
+                manner=manner,
             )
 
     def told(self, events: list[StreamEvent]) -> list[str]:
@@ -99,7 +100,7 @@ def test_what_a_log_holds_can_be_broken_off_at_once(dialogue: Dialogue) -> None:
     unheard = [False]
     play = Play(dialogue, watch=lambda play: hear(play, unheard)).run()
     *before, end = play.emissions
-    machine = replayed([entry for emission in before for entry in emission], new_id=str, kinds=KINDS)
+    machine = replayed([entry for emission in before for entry in emission], new_id=str, manner=Manner(kinds=KINDS))
     events = machine.cancel() if dialogue.ending == "cancel" else machine.fail(CRASH)
     expect_laws([*events_of([entry for emission in before for entry in emission]), *events], machine.response)
     if dialogue.ending != "complete" and not unheard[0]:
@@ -107,9 +108,11 @@ def test_what_a_log_holds_can_be_broken_off_at_once(dialogue: Dialogue) -> None:
 
 
 def hear(play: Play, unheard: list[bool]) -> None:
-    """Whether deltas wait until a call is written: they are in no log."""
+    """Whether deltas wait until a call is written, or arguments until they are whole: they are in no log."""
     if play.state != "ended":
-        unheard[0] = bool(play.machine._later)
+        speech = play.machine._speech
+        half = speech._call is not None and isinstance(speech._call.kind, McpKind) and bool(speech._call.arguments)
+        unheard[0] = half or bool(speech._later)
 
 
 @given(lives())
@@ -118,7 +121,7 @@ def test_the_laws_hold_over_any_number_of_lives(life: Life) -> None:
     whole = lived(life)
     expect_laws(whole.events, whole.machine.response)
     assert whole.said == [item.id for item in whole.machine.said]
-    again = replayed(whole.log, new_id=str, kinds=KINDS)
+    again = replayed(whole.log, new_id=str, manner=Manner(kinds=KINDS))
     assert again.ended
     assert whole.machine.response == again.response == fold(whole.log)
     assert whole.said == [item.id for item in again.said]
@@ -428,15 +431,18 @@ def test_a_lost_call_says_nothing_by_itself() -> None:
 
 def test_a_lost_call_keeps_the_arguments_that_were_shown() -> None:
     """What was told adds up."""
-    first = Machine(Response(id="resp_0", created_at=NOW, model="m", status="queued"), new_id=str, kinds=KINDS)
+    first = Machine(
+        Response(id="resp_0", created_at=NOW, model="m", status="queued"),
+        new_id=lambda prefix, ids=count(): f"{prefix}_{next(ids)}",  # type: ignore[misc]  # a default binds it
+        manner=Manner(kinds=KINDS),
+    )
     log: Emission = [*first.start()]
     first.next_turn()
-    log += [*first.feed([Call("0", MCP, '{"a')]), *first.take_notes()]
+    log += [*first.feed([Call("0", MCP, '{"a": 1}'), Call("1", MCP, '{"b')]), *first.take_notes()]
     machine = replayed(log, new_id=str)
     machine.resume()
-    (item,) = machine.finished
-    assert isinstance(item, McpCall)
-    assert ("incomplete", '{"a') == (item.status, item.arguments)
+    calls = [item for item in machine.finished if isinstance(item, McpCall)]
+    assert [("incomplete", '{"a": 1}'), ("incomplete", "")] == [(item.status, item.arguments) for item in calls]
 
 
 def test_a_broken_turn_must_be_resumed_before_the_next() -> None:
@@ -473,3 +479,14 @@ def test_a_log_without_its_beginning_or_with_a_gap_is_refused() -> None:
         replayed(first.log[1:], new_id=str)
     with pytest.raises(ValueError, match="lacks event 3"):
         replayed([*first.log[:3], *first.log[4:]], new_id=str)
+
+
+def test_a_turn_that_was_ended_for_its_client_has_been_spoken() -> None:
+    """What comes before the model is not done again, though a hosted call of the turn still waits."""
+    first = Process("search")
+    first.speaks(Call("0", "search", "{}"), Call("1", "lookup", "{}"), Text("a"))
+    machine = first.successor("search").machine
+    machine.resume()
+    assert (True, 1) == (machine.has_spoken, len(machine.waiting))
+    with pytest.raises(IllegalStep):
+        machine.open_list("late")

@@ -175,16 +175,8 @@ class Lost:
         self._item = item
 
     def item(self, call: OpenCall) -> OutputItem:
-        """The item as it was added, with the word for unfinished that its type has, if it has one."""
-        match self._item:
-            case FileSearchCall() | WebSearchCall() | CodeInterpreterCall() | ComputerCall() as item:
-                return replace(item, status="incomplete")
-            case McpCall() as item:
-                return replace(item, status="incomplete", arguments=call.arguments)
-            case ImageGenerationCall() as item:
-                return replace(item, status="failed")
-            case item:
-                return item
+        """The item as it was added, but unfinished for ever."""
+        return unfinished(self._item, call.arguments)
 
     def began(self, call: OpenCall) -> list[StreamEvent]:
         """Nothing."""
@@ -197,6 +189,19 @@ class Lost:
     def wrote_all(self, call: OpenCall) -> list[StreamEvent]:
         """Nothing."""
         return []
+
+
+def unfinished(item: OutputItem, arguments: str) -> OutputItem:
+    """An item that nobody will finish, with the word for that which its type has, if it has one."""
+    match item:
+        case FileSearchCall() | WebSearchCall() | CodeInterpreterCall() | ComputerCall():
+            return replace(item, status="incomplete")
+        case McpCall():
+            return replace(item, status="incomplete", arguments=arguments)
+        case ImageGenerationCall():
+            return replace(item, status="failed")
+        case _:
+            return item
 
 
 def phase_event(call: OpenCall, phase: PhaseType) -> StreamEvent:

@@ -6,6 +6,9 @@ A backend yields lists of deltas, one list for each read from its upstream. With
   a delta of another sort closes it.
 * ``Call`` opens a call or appends to its arguments. ``key`` tells the calls of one turn apart; ``name`` comes with the
   first fragment of a call and may be empty afterwards.
+* ``Began``, ``Wrote``, ``Went`` and ``Made`` tell of an item that a tool of the upstream's own made: only an upstream
+  that speaks the Responses API and was handed a tool says them. Such items keep the ids of the upstream, and several
+  may be open at once.
 * ``Finish`` comes once, last. A stream that ends without it was cut off, which is an error of the upstream.
 """
 
@@ -16,6 +19,8 @@ from typing import Literal
 from msgspec import Struct
 
 from antiphon.protocol.content import Logprob
+from antiphon.protocol.events import PhaseType
+from antiphon.protocol.items import OutputItem
 from antiphon.protocol.response import Usage
 
 FinishReason = Literal["stop", "max_output_tokens", "content_filter"]
@@ -52,6 +57,32 @@ class Call(Struct, frozen=True):
     arguments: str = ""
 
 
+class Began(Struct, frozen=True):
+    """An item of a tool of the upstream's own, as it shows it at first."""
+
+    item: OutputItem
+
+
+class Wrote(Struct, frozen=True):
+    """A fragment of the arguments of such an item, if it is the call of an MCP server's tool."""
+
+    id: str
+    arguments: str
+
+
+class Went(Struct, frozen=True):
+    """Such an item goes on."""
+
+    id: str
+    phase: PhaseType
+
+
+class Made(Struct, frozen=True):
+    """Such an item is finished."""
+
+    item: OutputItem
+
+
 class Finish(Struct, frozen=True):
     """The model has spoken: why it stopped and what it cost, as far as the upstream said."""
 
@@ -59,4 +90,4 @@ class Finish(Struct, frozen=True):
     usage: Usage | None = None
 
 
-Delta = Text | Refused | Thought | Call | Finish
+Delta = Text | Refused | Thought | Call | Began | Wrote | Went | Made | Finish

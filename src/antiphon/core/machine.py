@@ -17,23 +17,22 @@ And: an illegal step is refused with `IllegalStep` and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from itertools import count
 
 from msgspec.structs import replace
 
-from antiphon.core.calls import FUNCTION, CallKind, Lost, OpenCall, phase_event
-from antiphon.core.deltas import Call, Delta, Finish, FinishReason, Refused, Text, Thought
-from antiphon.core.notes import CallOpened, CallWritten, Note, TurnBroken, TurnEnded
+from antiphon.core.calls import Lost, OpenCall, phase_event
+from antiphon.core.deltas import Call, Delta, Finish, FinishReason
+from antiphon.core.notes import Note, TurnBroken, TurnEnded
+from antiphon.core.output import Output
 from antiphon.core.past import Past, Phase
-from antiphon.core.place import Counter, EndStatus, Place
+from antiphon.core.place import EndStatus, NewId, Place
+from antiphon.core.speech import Manner, Speech
 from antiphon.core.usage import NO_USAGE, total
-from antiphon.core.writing import Finished, WritingMessage, WritingThought
-from antiphon.protocol.events import PhaseType, Snapshot, SnapshotType, StreamEvent
+from antiphon.protocol.calls import McpListTools, McpToolListing
+from antiphon.protocol.events import ItemPhase, PhaseType, Snapshot, SnapshotType, StreamEvent
 from antiphon.protocol.items import OutputItem
 from antiphon.protocol.response import IncompleteDetails, Response, ResponseError
-
-NewId = Callable[[str], str]
 
 
 class IllegalStep(Exception):
@@ -45,44 +44,37 @@ class Machine:
 
     One that has to wait begins with ``queue``; one that a log gave back (`antiphon.core.replay`) goes on with
     ``resume``. ``outputs`` and ``started`` are what that log says of hosted calls, by item id: what the model reads,
-    and which were about to be made. ``turn_ended``: the last turn that began has ended. ``notes`` wait to be taken.
+    and which were about to be made. ``turn_ended``: the last turn that began has ended. ``lists``: the lists of tools
+    that were begun, by the label of their server. ``notes`` wait to be taken.
 
-    ``kinds`` names the hosted tools; a call of any other name is the client's. ``allowed`` names the only functions
-    that may be called (None: all); a call of another is not said. ``raw_thoughts`` shows reasoning as it is, not as a
-    summary. ``past``: where it goes on from.
+    ``manner`` says what the model may call, and who answers; it may change between turns. ``past``: where it goes on
+    from.
     """
 
     def __init__(
-        self,
-        response: Response,
-        *,
-        new_id: NewId,
-        kinds: Mapping[str, CallKind] | None = None,
-        allowed: frozenset[str] | None = None,
-        raw_thoughts: bool = False,
-        past: Past | None = None,
+        self, response: Response, *, new_id: NewId, manner: Manner | None = None, past: Past | None = None
     ) -> None:
         past = past or Past()
         self.response = response
         self.notes: list[Note] = []
         self.outputs, self.started, self.turn_ended = past.outputs, past.started, past.turn_ended
+        self.lists, self.has_spoken = past.lists, past.has_spoken
         self._new_id = new_id
-        self._kinds = kinds or {}
-        self._allowed = allowed
-        self._raw_thoughts = raw_thoughts
-        self._number: Counter = count(past.next_number).__next__
         self._phase: Phase = past.phase
-        self._next_index, self._first_index = past.next_index, past.first_index
-        self._done, self._broken = past.done, past.broken
+        self._first_index, self._broken = past.first_index, past.broken
         self._usage = past.usage
         self._reason: FinishReason = past.reason
-        self._message, self._thought, self._call = past.message, past.thought, past.call
-        self._later: list[Delta] = []
-        self._calls = past.calls
+        self._output = Output(past.next_index, past.done, count(past.next_number).__next__)
+        self._speech = Speech(self._output, past, new_id=new_id, note=self._note)
+        self.allow(manner or Manner())
         for place in past.places:
-            place.number = self._number
+            place.number = self._output.number
 
     # Steps
+
+    def allow(self, manner: Manner) -> None:
+        """How the model may speak from now on."""
+        self._speech.manner = replace(manner, is_parallel=self.response.parallel_tool_calls)
 
     def queue(self) -> list[StreamEvent]:
         """The response is there and waits; ``resume`` begins it."""
@@ -100,7 +92,7 @@ class Machine:
         """Begin a response that was queued, or go on after a replay.
 
         What a broken turn left open is closed as incomplete: the model will be asked that turn anew. A call that nobody
-        here can answer any more is closed too. The other calls of a turn that ended wait on.
+        here can answer any more is closed too. The other calls of a turn that ended wait on, and so do open lists.
         """
         events: list[StreamEvent] = []
         if self._phase == "queued":
@@ -111,7 +103,37 @@ class Machine:
             events = self._break_turn()
         self._expect("idle")
         lost = [call for call in self.waiting if isinstance(call.kind, Lost)]
-        return events + [event for call in lost for event in self._end_call(call, call.kind.item(call))]
+        return events + [self._output.end(call.place, call.kind.item(call)) for call in lost]
+
+    def open_list(self, label: str) -> list[StreamEvent]:
+        """The tools of a server are about to be asked for, before the model is."""
+        self._expect("idle")
+        if self.has_spoken or label in self.lists:
+            raise IllegalStep(f"the tools of {label} cannot be listed now")
+        place = self.lists[label] = self._output.place(self._new_id("mcpl"))
+        self._first_index = self._output.next_index
+        return [
+            place.added(McpListTools(id=place.id, server_label=label, tools=[])),
+            _listing_phase(place, "response.mcp_list_tools.in_progress"),
+        ]
+
+    def close_list(self, label: str, tools: list[McpToolListing]) -> list[StreamEvent]:
+        """They are known."""
+        place = self._open_place(label)
+        item = McpListTools(id=place.id, server_label=label, tools=tools)
+        return [_listing_phase(place, "response.mcp_list_tools.completed"), self._output.end(place, item)]
+
+    def fail_list(self, label: str, error: str) -> list[StreamEvent]:
+        """They cannot be had."""
+        place = self._open_place(label)
+        item = McpListTools(id=place.id, server_label=label, tools=[], error=error)
+        return [_listing_phase(place, "response.mcp_list_tools.failed"), self._output.end(place, item)]
+
+    def grant(self, calls: list[Call]) -> list[StreamEvent]:
+        """A turn of calls that a person approved, before the model is asked: they wait for their answers."""
+        self.next_turn()
+        events = [event for call in calls for event in self._speech.grant(call)]
+        return events + self._finish(Finish())
 
     def next_turn(self) -> None:
         """The model is about to be asked, for the first time or with the answers of the last turn."""
@@ -119,8 +141,9 @@ class Machine:
         self._expect_answers()
         self._phase = "speaking"
         self.turn_ended = False
-        self._calls = {}
-        self._first_index = self._next_index
+        self.has_spoken = True
+        self._speech.begin()
+        self._first_index = self._output.next_index
 
     def feed(self, deltas: list[Delta]) -> list[StreamEvent]:
         """What the model says. `Finish` ends the turn and stands last."""
@@ -135,12 +158,12 @@ class Machine:
     @property
     def calls(self) -> list[OpenCall]:
         """The whole calls of the last turn, hosted ones and the client's, answered or not."""
-        return [call for call in self._calls.values() if call.status == "completed"]
+        return [call for call in self._speech.calls.values() if call.status == "completed"]
 
     @property
     def waiting(self) -> list[OpenCall]:
         """The hosted calls among them that have no answer yet."""
-        return [call for call in self.calls if call.place.output_index not in self._done]
+        return [call for call in self.calls if not self._output.is_done(call.place)]
 
     def phase(self, call: OpenCall, phase: PhaseType) -> list[StreamEvent]:
         """A hosted call goes on."""
@@ -152,7 +175,7 @@ class Machine:
         self._expect_waiting(call)
         if item.id != call.id:
             raise IllegalStep(f"the answer to {call.id} is an item with another id")
-        return self._end_call(call, item)
+        return [self._output.end(call.place, item)]
 
     def outcome(self, now: int) -> Response:
         """What `complete` would make of the response, so that it can be kept before its end is told."""
@@ -198,160 +221,61 @@ class Machine:
         return self._reason != "stop"
 
     @property
+    def may_call_on(self) -> bool:
+        """Whether the server makes further calls for this response."""
+        most = self._speech.manner.most_calls
+        return most is None or self._speech.hosted_calls < most
+
+    @property
     def finished(self) -> list[OutputItem]:
         """The finished items, in order."""
-        return [self._done[index] for index in sorted(self._done)]
+        return self._output.finished
 
     @property
     def said(self) -> list[OutputItem]:
         """The finished items of the turns that ended, in order: what the model has to be shown of its own words."""
-        ended = self._next_index if self.turn_ended else self._first_index
-        return [self._done[index] for index in sorted(self._done) if index < ended and index not in self._broken]
-
-    # What the model says
+        ended = self._output.next_index if self.turn_ended else self._first_index
+        done = self._output.done
+        return [done[index] for index in sorted(done) if index < ended and index not in self._broken]
 
     def _feed(self, delta: Delta) -> list[StreamEvent]:
-        if type(delta) is Text and self._message is not None:
-            return self._message.write(delta.text, delta.logprobs) if delta.text else []
-        if self._call is not None and not self._goes_on(self._call, delta):
-            self._later.append(delta)
-            return []
-        match delta:
-            case Call():
-                return self._said_call(delta)
-            case Finish():
-                return self._finish(delta)
-            case prose:
-                return self._prose(prose) if prose.text else []
-
-    def _goes_on(self, call: OpenCall, delta: Delta) -> bool:
-        """Whether a delta can be heard now: the model writes one item at a time, and leaves no call half written."""
-        match delta:
-            case Call(key=key) if key == call.key:
-                return True
-            case Finish():
-                return True
-            case _:
-                return not self._later and call.is_whole()
-
-    def _prose(self, delta: Text | Refused | Thought) -> list[StreamEvent]:
-        match delta:
-            case Thought(text):
-                if self._thought is not None:
-                    return self._thought.write(text)
-                events = self._close_item("completed")
-                thought = self._thought = WritingThought(self._place("rs"), raw=self._raw_thoughts)
-                return [*events, *thought.open(), *thought.write(text)]
-            case Text(text, logprobs):
-                events, message = self._writing_message()
-                return [*events, *message.write(text, logprobs)]
-            case refused:
-                events, message = self._writing_message()
-                return [*events, *message.refuse(refused.text)]
-
-    def _writing_message(self) -> tuple[list[StreamEvent], WritingMessage]:
-        if self._message is not None:
-            return [], self._message
-        events = self._close_item("completed")
-        message = self._message = WritingMessage(self._place("msg"))
-        return [*events, *message.open()], message
-
-    def _said_call(self, delta: Call) -> list[StreamEvent]:
-        known = self._calls.get(delta.key)
-        if known is not None:
-            return self._more_arguments(known, delta.arguments)
-        if not self._may_call(delta.name):
-            return []
-        events = self._close_item("completed")
-        kind = self._kinds.get(delta.name, FUNCTION)
-        place = self._place(kind.prefix)
-        call = OpenCall(kind, place, key=delta.key, name=delta.name, call_id=self._new_id("call"))
-        self._call = self._calls[delta.key] = call
-        if kind.hosted:
-            self.notes.append(CallOpened(call.id, call.key, call.name, call.call_id))
-        return [*events, *call.open(), *self._more_arguments(call, delta.arguments)]
-
-    def _may_call(self, name: str) -> bool:
-        if self._calls and not self.response.parallel_tool_calls:
-            return False
-        return self._allowed is None or name in self._allowed
-
-    def _more_arguments(self, call: OpenCall, arguments: str) -> list[StreamEvent]:
-        if not arguments or call is not self._call:  # a closed call was whole: white space is all that can follow
-            return []
-        events = call.write(arguments)
-        if self._later and call.is_whole():
-            events += self._close_item("completed")
-            events += self._hear_later()
-        return events
-
-    def _hear_later(self) -> list[StreamEvent]:
-        later, self._later = self._later, []
-        return [event for delta in later for event in self._feed(delta)]
+        return self._finish(delta) if type(delta) is Finish else self._speech.hear(delta)
 
     def _finish(self, finish: Finish) -> list[StreamEvent]:
         status: EndStatus = "completed" if finish.reason == "stop" else "incomplete"
-        events: list[StreamEvent] = []
-        while self._later:
-            events += self._close_item(status)
-            events += self._hear_later()
-        if self._next_index == self._first_index:  # a turn in which nothing is said still has its message
-            events += self._writing_message()[0]
-        events += self._close_item(status)
+        events = self._speech.end(status)
+        if self._output.next_index == self._first_index:  # a turn in which nothing is said still has its message
+            events += self._speech.say_nothing()
+            events += self._speech.close(status)
         self._reason = finish.reason
         self._usage = total(self._usage, finish.usage)
         self._phase = "idle"
         self.turn_ended = True
-        self.notes.append(TurnEnded(finish.reason, finish.usage))
+        self._note(TurnEnded(finish.reason, finish.usage))
         return events
 
-    # Items
-
-    def _place(self, prefix: str) -> Place:
-        index = self._next_index
-        self._next_index = index + 1
-        return Place(self._new_id(prefix), index, self._number)
-
-    def _close_item(self, status: EndStatus) -> list[StreamEvent]:
-        """End whatever is being written."""
-        if self._call is not None:
-            call, self._call = self._call, None
-            events = call.close(status)
-            if call.kind.hosted and status == "completed":
-                self.notes.append(CallWritten(call.id, call.arguments))
-                return events
-            return events + self._end_call(call, call.kind.item(call))
-        writing = self._message or self._thought
-        if writing is None:
-            return []
-        self._message = self._thought = None
-        ended: Finished = writing.close(status)
-        self._done[ended.output_index] = ended.item
-        return ended.events
-
-    def _end_call(self, call: OpenCall, item: OutputItem) -> list[StreamEvent]:
-        self._done[call.place.output_index] = item
-        return [call.place.done(item)]
-
     # The end
+
+    def _note(self, note: Note) -> None:
+        self.notes.append(note)
 
     def _break_off(self, ending: Response) -> list[StreamEvent]:
         if self._phase in ("new", "ended"):
             raise IllegalStep(f"a response that is {self._phase} cannot be broken off")
-        events: list[StreamEvent] = []
-        while self._later:
-            events += self._close_item("incomplete")
-            events += self._hear_later()
-        events += self._cut_short()
+        events = self._cut_short()
         ending = replace(ending, output=self.finished, usage=self._usage, service_tier="default")
         return events + self._end(ending, "response.failed")
 
     def _cut_short(self) -> list[StreamEvent]:
-        """Close all that is open: what is being written, and the calls that nobody will answer."""
-        events = self._close_item("incomplete")
+        """Close all that is open: what is being written, the calls that nobody will answer, and the lists."""
+        events = self._speech.end("incomplete")
         for call in self.waiting:
             call.status = "incomplete"
-            events += self._end_call(call, call.kind.item(call))
+            events.append(self._output.end(call.place, call.kind.item(call)))
+        for label, place in self.lists.items():
+            if not self._output.is_done(place):
+                item = McpListTools(id=place.id, server_label=label, tools=[], error="The listing was broken off.")
+                events.append(self._output.end(place, item))
         return events
 
     def _break_turn(self) -> list[StreamEvent]:
@@ -360,20 +284,16 @@ class Machine:
         The model speaks it anew; but a client that was shown a whole call runs it, and a second one would run twice
         what must perhaps be done once. So that turn is over.
         """
-        events: list[StreamEvent] = []
-        if self._thought is not None:
-            thought, self._thought = self._thought.break_off(), None
-            self._done[thought.output_index] = thought.item
-            events += thought.events
+        events = self._speech.break_off_thought()
         if any(not call.kind.hosted for call in self.calls):
-            self.turn_ended, self._reason = True, "stop"
-            self.notes.append(TurnEnded("stop", None))
-            return events + self._close_item("incomplete")
+            self.turn_ended, self.has_spoken, self._reason = True, True, "stop"
+            self._note(TurnEnded("stop", None))
+            return events + self._speech.close("incomplete")
         events += self._cut_short()
-        self._broken.update(range(self._first_index, self._next_index))
-        self._first_index = self._next_index
-        self._calls = {}
-        self.notes.append(TurnBroken(self._next_index))
+        self._broken.update(range(self._first_index, self._output.next_index))
+        self._first_index = self._output.next_index
+        self._speech.begin()
+        self._note(TurnBroken(self._output.next_index))
         return events
 
     def _end(self, ending: Response, type_: SnapshotType) -> list[StreamEvent]:
@@ -383,7 +303,7 @@ class Machine:
         return [self._snapshot(type_)]
 
     def _snapshot(self, type_: SnapshotType) -> StreamEvent:
-        return Snapshot(type=type_, response=self.response, sequence_number=self._number())
+        return Snapshot(type=type_, response=self.response, sequence_number=self._output.number())
 
     # What is legal
 
@@ -392,9 +312,21 @@ class Machine:
             raise IllegalStep(f"the machine is {self._phase}, not {phase}")
 
     def _expect_answers(self) -> None:
-        if self._calls and self.waiting:
+        if self._speech.calls and self.waiting:
             raise IllegalStep("a hosted call still waits for its answer")
+        if any(not self._output.is_done(place) for place in self.lists.values()):
+            raise IllegalStep("a list of tools is still open")
 
     def _expect_waiting(self, call: OpenCall) -> None:
         if call not in self.waiting:
             raise IllegalStep(f"{call.id} does not wait for an answer")
+
+    def _open_place(self, label: str) -> Place:
+        place = self.lists.get(label)
+        if place is None or self._output.is_done(place):
+            raise IllegalStep(f"no list of {label} is open")
+        return place
+
+
+def _listing_phase(place: Place, phase: PhaseType) -> StreamEvent:
+    return ItemPhase(type=phase, item_id=place.id, output_index=place.output_index, sequence_number=place.number())

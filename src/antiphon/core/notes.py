@@ -8,6 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from antiphon.core.deltas import FinishReason
+from antiphon.core.turn import Output
 from antiphon.protocol.response import Usage
 
 
@@ -53,7 +54,7 @@ class CallAnswered(Struct, frozen=True, array_like=True, tag="answered"):
     """What the model reads of a hosted call."""
 
     id: str
-    output: str
+    output: Output
 
 
 Note = CallOpened | CallWritten | TurnEnded | TurnBroken | CallStarted | CallAnswered

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Literal
 from antiphon.core.calls import FUNCTION, CallKind, Lost, OpenCall
 from antiphon.core.notes import CallAnswered, CallOpened, CallStarted, CallWritten, Note, TurnBroken, TurnEnded
 from antiphon.core.place import Place
+from antiphon.core.turn import Output
 from antiphon.core.usage import total
 from antiphon.core.writing import WritingMessage, WritingThought
+from antiphon.protocol.calls import McpApprovalRequest, McpListTools
 from antiphon.protocol.content import ReasoningText
 from antiphon.protocol.events import (
     ItemAdded,
@@ -42,6 +44,7 @@ class Past:
     """What the log tells, as far as it was heard: ``hear`` every entry from the first on.
 
     ``calls`` are those of the last turn, by item id; ``message``, ``thought`` and ``call`` are what is half written.
+    ``lists`` are the lists of tools, by label, finished or not. ``has_spoken``: a turn of it has ended.
     """
 
     def __init__(self, kinds: Mapping[str, CallKind] | None = None) -> None:
@@ -60,8 +63,11 @@ class Past:
         self.call: OpenCall | None = None
         self.calls: dict[str, OpenCall] = {}
         self.places: list[Place] = []
-        self.outputs: dict[str, str] = {}
+        self.outputs: dict[str, Output] = {}
         self.started: set[str] = set()
+        self.lists: dict[str, Place] = {}
+        self.has_spoken = False
+        self.hosted_calls = 0
 
     @property
     def phase(self) -> Phase:
@@ -104,6 +110,7 @@ class Past:
     def _note(self, note: Note) -> None:
         match note:
             case CallOpened():
+                self.hosted_calls += 1
                 call = self.calls[note.id]
                 call.kind = self._kinds.get(note.name, call.kind)
                 call.key, call.name, call.call_id = note.key, note.name, note.call_id
@@ -112,7 +119,7 @@ class Past:
                 if self.call is self.calls[note.id]:
                     self.call = None
             case TurnEnded():
-                self.turn_ended = True
+                self.turn_ended = self.has_spoken = True
                 self.reason = note.reason
                 self.usage = total(self.usage, note.usage)
             case TurnBroken():
@@ -150,6 +157,11 @@ class Past:
                 pass
             case FunctionCall():
                 self._called(OpenCall(FUNCTION, place, key=item.id, name=item.name, call_id=item.call_id))
+            case McpApprovalRequest():  # the client's, like a function: it must not be asked for twice
+                self._called(OpenCall(FUNCTION, place, key=item.id, name=item.name, call_id=item.id))
+            case McpListTools() if not self.has_spoken:
+                self.lists[item.server_label] = place
+                self.first_index = self.next_index
             case hosted:  # a note behind it tells more
                 self._called(OpenCall(Lost(hosted), place, key=item.id, name="", call_id=""))
 
@@ -160,8 +172,13 @@ class Past:
         self.done[index] = item
         if index == self.next_index - 1:
             self._nothing_open()
-        if isinstance(item, FunctionCall) and item.id in self.calls:
-            self.calls[item.id].status = item.status
+        match item:
+            case FunctionCall() if item.id in self.calls:
+                self.calls[item.id].status = item.status
+            case McpApprovalRequest() if item.id in self.calls:
+                self.calls[item.id].status = "completed"
+            case _:
+                pass
 
     def _nothing_open(self) -> None:
         self.message = self.thought = self.call = self._place = None

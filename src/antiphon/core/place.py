@@ -10,6 +10,8 @@ from antiphon.protocol.items import OutputItem
 
 EndStatus = Literal["completed", "incomplete"]
 
+NewId = Callable[[str], str]
+"""Gives a new id of a kind, which is named by its prefix."""
 
 Counter = Callable[[], int]
 """The one source of sequence numbers: 0, 1, 2 ... without gaps."""

@@ -111,6 +111,8 @@ def _says_again(item: Item, before: Item) -> bool:
             FunctionCall() | CustomToolCall() | FunctionCallOutput() | CustomToolCallOutput(),
         ):
             return item.call_id == before.call_id and type(item) is type(before)
+        case McpApprovalRequest(), McpApprovalRequest():  # one that was changed is another
+            return item == before
         case _:  # what the model said: clients send it back with less in it
             return type(item) is type(before)
 
@@ -143,7 +145,7 @@ def _not_broken_off(items: list[Item]) -> list[Item]:
     return [
         item
         for item, following in zip_longest(items, items[1:])
-        if not (_is_cut_short(item) and following is not None and _is_spoken(following))
+        if not (_is_cut_short(item) and following is not None and is_spoken(following))
     ]
 
 
@@ -153,7 +155,7 @@ def _is_cut_short(item: Item) -> bool:
     return isinstance(item, ReasoningItem) and item.status == "incomplete"
 
 
-def _is_spoken(item: Item) -> bool:
+def is_spoken(item: Item) -> bool:
     """Whether a model makes such an item."""
     match item:
         case Message():

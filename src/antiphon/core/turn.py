@@ -6,8 +6,13 @@ from typing import Literal
 
 from msgspec import Raw, Struct
 
+from antiphon.protocol.content import InputPart
 from antiphon.protocol.items import Item
 from antiphon.protocol.settings import Reasoning, TextConfig
+from antiphon.protocol.tools import Tool
+
+Output = str | list[InputPart]
+"""What a model reads of a hosted call: text, or parts of which some may be images."""
 
 
 class Function(Struct, frozen=True):
@@ -39,13 +44,14 @@ class Turn(Struct, frozen=True):
     ``model`` is the name that the caller used, for upstreams that serve several. ``items`` is the transcript, oldest
     first, with every reference resolved and every call paired with its output. ``outputs`` maps the id of a hosted call
     to what the model reads as its result. A sampling setting is None where the request did not name it, and the
-    upstream's own default holds.
+    upstream's own default holds. ``handed_over`` are tools that the upstream shall run itself, secrets included; only a
+    backend whose upstream speaks the Responses API is given any.
     """
 
     items: list[Item]
     model: str | None = None
     instructions: str | None = None
-    outputs: dict[str, str] = {}
+    outputs: dict[str, Output] = {}
     functions: list[Function] = []
     choice: Choice = Choice()
     parallel_tool_calls: bool | None = None
@@ -59,3 +65,4 @@ class Turn(Struct, frozen=True):
     logprobs: bool = False
     max_output_tokens: int | None = None
     user: str | None = None
+    handed_over: list[Tool] = []

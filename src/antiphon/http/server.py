@@ -16,7 +16,7 @@ import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from antiphon.engine import ENDING_SECONDS
+from antiphon.engine.running import ENDING_SECONDS
 from antiphon.http.exchange import SHORT_WAY
 from antiphon.protocol.errors import invalid_request
 

@@ -20,7 +20,6 @@ from antiphon.ids import letters
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from antiphon.engine import Emit
     from antiphon.http.exchange import Exchange
     from antiphon.lifecycle import Prepared
     from antiphon.lifecycle.lifecycle import Lifecycle
@@ -62,14 +61,14 @@ async def stream(
     exchange: Exchange, lifecycle: Lifecycle, prepared: Prepared, *, filler: str | None, end: bytes
 ) -> None:
     """Answer with server-sent events. Raises ``ApiError`` where nothing was sent yet."""
-    response = await _run(exchange, lifecycle, prepared, Watched(exchange, filler=filler).emit)
+    response = await _run(exchange, lifecycle.perform(prepared, Watched(exchange, filler=filler).emit, is_watched=True))
     if response is not None:
         await exchange.write(end, more=False)
 
 
 async def whole(exchange: Exchange, lifecycle: Lifecycle, prepared: Prepared) -> None:
     """Answer with the final response. Raises ``ApiError`` where there is none."""
-    response = await _run(exchange, lifecycle, prepared, discard)
+    response = await _run(exchange, lifecycle.perform(prepared, discard, is_watched=False))
     if response is not None:
         await exchange.answer_with(response)
 
@@ -97,9 +96,9 @@ async def retell(exchange: Exchange, response: Response, *, after: int, end: byt
     await exchange.write(told + end, more=False)
 
 
-async def _run(exchange: Exchange, lifecycle: Lifecycle, prepared: Prepared, emit: Emit) -> Response | None:
+async def _run(exchange: Exchange, performance: Coroutine[None, None, Response]) -> Response | None:
     """The final response; None where the client left before it was whole."""
-    run = await _while_there(exchange, lifecycle.perform(prepared, emit))
+    run = await _while_there(exchange, performance)
     if run.cancelled():
         return None
     try:

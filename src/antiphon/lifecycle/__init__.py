@@ -8,7 +8,8 @@ import msgspec
 from msgspec import Struct
 
 from antiphon.backends import Backend
-from antiphon.engine import Task
+from antiphon.core.turn import Output
+from antiphon.engine.task import Task
 from antiphon.ids import Ids
 from antiphon.protocol.request import CreateResponse
 from antiphon.store import ItemRow
@@ -32,6 +33,7 @@ class Deployment(Struct, frozen=True):
 
     ``model`` is what the response says that answered; None: the name that the caller used. ``fetch_images``: images
     that are named by a URL are fetched here and handed on as data. ``raw_thoughts``: reasoning is shown as it is.
+    ``vision``: it sees images that tools give. ``pass_through``: its upstream runs the tools of MCP servers itself.
     """
 
     name: str
@@ -39,24 +41,33 @@ class Deployment(Struct, frozen=True):
     model: str | None = None
     fetch_images: bool = False
     raw_thoughts: bool = False
+    vision: bool = True
+    pass_through: bool = False
 
 
 class Policy(Struct, frozen=True):
-    """What the operator decided for all requests. ``default_deployment`` answers a request that names no model."""
+    """What the operator decided for all requests.
+
+    ``default_deployment`` answers a request that names no model. ``max_tool_calls``: how many calls of tools a response
+    makes at most.
+    """
 
     strict_params: bool = False
     retention_days: int = 30
     default_deployment: str | None = None
+    max_tool_calls: int = 256
 
 
 class Order(Struct, frozen=True):
     """What was asked for, and the deployment by the name that the caller used.
 
-    ``request.input`` holds only the items that bring secrets: of the others all that a run needs is kept.
+    ``request.input`` holds only the items that bring secrets: of the others all that a run needs is kept. ``answered``
+    are the ids of the requests for an approval that it answers.
     """
 
     name: str
     request: CreateResponse
+    answered: list[str] = []
 
 
 class Prepared(Struct, frozen=True):
@@ -77,6 +88,6 @@ class Prepared(Struct, frozen=True):
 encode = msgspec.json.Encoder().encode
 
 
-def made_items(response: Response, outputs: Mapping[str, str]) -> list[ItemRow]:
+def made_items(response: Response, outputs: Mapping[str, Output]) -> list[ItemRow]:
     """The items that a response made, with what the model read of its hosted calls, by item id."""
     return [ItemRow(id=item.id, json=encode(item), output=outputs.get(item.id)) for item in response.output]

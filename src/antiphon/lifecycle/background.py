@@ -32,7 +32,8 @@ from antiphon.store import Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from antiphon.engine import Task
+    from antiphon.core.turn import Output
+    from antiphon.engine.task import Task
     from antiphon.lifecycle import Prepared
     from antiphon.lifecycle.preparing import Preparing
     from antiphon.protocol.events import StreamEvent
@@ -173,7 +174,7 @@ class Background:
     async def _go_on(self, task: Task, machine: Machine, run_log: RunLog) -> Response:
         finals: list[Final] = []
 
-        async def keep(response: Response, outputs: Mapping[str, str]) -> None:
+        async def keep(response: Response, outputs: Mapping[str, Output]) -> None:
             finals.append(_final(response, outputs))
 
         async def emit(events: list[StreamEvent]) -> None:
@@ -236,7 +237,7 @@ def _so_far(log_so_far: list[Chunk]) -> bytes:
     return b"" if response is None else encode(response)
 
 
-def _final(response: Response, outputs: Mapping[str, str]) -> Final:
+def _final(response: Response, outputs: Mapping[str, Output]) -> Final:
     return Final(response.status, encode(response), made_items(response, outputs))
 
 

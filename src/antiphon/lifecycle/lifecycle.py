@@ -11,7 +11,8 @@ from antiphon.lifecycle import made_items
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from antiphon.engine import Emit
+    from antiphon.core.turn import Output
+    from antiphon.engine.running import Emit
     from antiphon.lifecycle import Caller, Prepared
     from antiphon.lifecycle.preparing import Preparing
     from antiphon.protocol.reading import Received
@@ -43,16 +44,21 @@ class Lifecycle:
             )
         return prepared
 
-    async def perform(self, prepared: Prepared, emit: Emit) -> Response:
+    async def perform(self, prepared: Prepared, emit: Emit, *, is_watched: bool) -> Response:
         """Run it, keep what came of it before its end is told, and return it final. Raises what `engine.run` raises."""
 
-        async def keep(response: Response, outputs: Mapping[str, str]) -> None:
+        async def keep(response: Response, outputs: Mapping[str, Output]) -> None:
             if response.store:
                 row = self._preparing.row(response, prepared.caller)
                 await self._store.save(row, inputs=prepared.inputs, outputs=made_items(response, outputs))
 
         response = await engine.run(
-            prepared.task, new_id=prepared.ids.new, now=self._preparing.now, emit=emit, keep=keep
+            prepared.task,
+            new_id=prepared.ids.new,
+            now=self._preparing.now,
+            emit=emit,
+            keep=keep,
+            is_watched=is_watched,
         )
         log.info(
             "response finished",

@@ -11,14 +11,17 @@ import msgspec
 from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
+from antiphon.core.approvals import consented, decisions, fresh_answers
 from antiphon.core.echo import opened, without_secret_keys, without_secrets
 from antiphon.core.offer import Offer, offer
+from antiphon.core.outputs import in_words
 from antiphon.core.transcript import Said, added, transcript
-from antiphon.core.turn import Turn
-from antiphon.engine import Task
+from antiphon.core.turn import Output, Turn
+from antiphon.engine.task import Task
 from antiphon.ids import Ids
 from antiphon.images import with_fetched_images
 from antiphon.lifecycle import EVERY_MODEL, Caller, Deployment, Order, Policy, Prepared, encode
+from antiphon.lifecycle.remotes import Party, listed
 from antiphon.protocol.calls import ToolSearchOutput
 from antiphon.protocol.checks import check
 from antiphon.protocol.content import InputFile, InputImage
@@ -50,8 +53,11 @@ from antiphon.store import ItemRow, ResponseRow
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from antiphon.engine.task import Opening
+    from antiphon.lifecycle.remotes import Remotes
     from antiphon.outbound import Outbound
     from antiphon.store.store import Store
+    from antiphon.tools import Tool
 
 DAY_SECONDS = 86_400
 
@@ -60,7 +66,7 @@ class History(Struct, frozen=True):
     """The items of a chain, oldest first, and what the model reads of its hosted calls, by item id."""
 
     items: list[Item]
-    outputs: dict[str, str]
+    outputs: dict[str, Output]
 
 
 class Preparing:
@@ -72,10 +78,12 @@ class Preparing:
         store: Store,
         deployments: Mapping[str, Deployment],
         outbound: Outbound,
+        remotes: Remotes,
         policy: Policy,
         now: Callable[[], int],
     ) -> None:
         self._store = store
+        self._remotes = remotes
         self._deployments = deployments
         self._outbound = outbound
         self._policy = policy
@@ -93,7 +101,7 @@ class Preparing:
         deployment = self._deployment(name)
         check(request)
         _refuse_what_is_missing(request)
-        offered = offer(request)
+        offered = offer(request, hands_over=deployment.pass_through)
         ignored = received.ignored + _without_effect(request)
         self._refuse_ignored(received.ignored, offered.unavailable)
         ids = Ids.of_chain(request.previous_response_id, self.now)
@@ -101,18 +109,21 @@ class Preparing:
         said = await self._said(request, history, caller=caller, ids=ids)
         if deployment.fetch_images:  # kept as they were fetched: a URL may be dead when the chain goes on
             said = await self._with_images(said)
-        items = transcript([*history.items, *(each.item for each in said)])
-        if not items and request.instructions is None:
+        response = opened(request, id=ids.new("resp"), created_at=self.now(), model=deployment.model or name)
+        context = History([*history.items, *_items_of(said)], history.outputs)
+        order = Order(name, request, [] if deployment.pass_through else fresh_answers(history.items, _items_of(said)))
+        await self._check_answers(order, response, context, caller)
+        task = await self._task(order, response, context, caller)
+        if not task.turn.items and request.instructions is None:
             raise invalid_request(
                 "One of \"input\" or \"previous_response_id\" or 'prompt' or 'conversation_id' must be provided.",
                 param="input",
                 code="missing_required_parameter",
             )
-        response = opened(request, id=ids.new("resp"), created_at=self.now(), model=deployment.model or name)
         secret = [each.item for each in said if without_secrets(each.item) is not each.item]
         return Prepared(
-            order=Order(name, replace(request, input=secret)),
-            task=await self._task(Order(name, request), response, items=items, outputs=history.outputs),
+            order=Order(name, replace(request, input=secret), order.answered),
+            task=task,
             caller=caller,
             ids=ids,
             inputs=[_row(each, received.extras) for each in said],
@@ -130,8 +141,8 @@ class Preparing:
             return None
         history = _history(rows)
         secret = {item.id: item for item in order.request.input}
-        items = transcript([secret.get(item.id, item) for item in history.items])
-        return await self._task(order, response, items=items, outputs=history.outputs)
+        items = [secret.get(item.id, item) for item in history.items]
+        return await self._task(order, response, History(items, history.outputs), caller)
 
     def row(self, response: Response, caller: Caller) -> ResponseRow:
         """A response as it is kept from now on, as long as the policy says."""
@@ -146,17 +157,50 @@ class Preparing:
             previous_id=response.previous_response_id,
         )
 
-    async def _task(self, order: Order, response: Response, *, items: list[Item], outputs: dict[str, str]) -> Task:
+    async def _check_answers(self, order: Order, response: Response, context: History, caller: Caller) -> None:
+        """Refuse an answer to what was never asked, or was answered before.
+
+        What runs in the background uses its answers up at once, so that who gives a second one hears of it.
+        """
+        if not order.answered:
+            return
+        party = _party(response, self._deployment(order.name), caller)
+        decided = decisions(context.items, order.answered)
+        await self._remotes.check(decided, self._remotes.named(order.request, party), caller)
+        if response.background:
+            await self._remotes.spend(decided, party)
+
+    async def _task(self, order: Order, response: Response, context: History, caller: Caller) -> Task:
+        """The task of a response whose transcript is made of ``context``: all that is there when it begins."""
         deployment = self._deployment(order.name)
-        offered = offer(order.request)
+        offered = offer(order.request, listed(context.items), hands_over=deployment.pass_through)
+        items, outputs = context.items, context.outputs
+        opening: Opening | None = None
+        granted: dict[str, Tool] = {}
+        if not deployment.pass_through:
+            party = _party(response, deployment, caller)
+            servers = self._remotes.named(order.request, party)
+            decided = decisions(items, order.answered)
+            granted = self._remotes.granted(items, servers, decided)
+            if servers or decided:
+                opening = self._remotes.opening(order.request, items, servers=servers, decided=decided, party=party)
+            consent = consented(items, granted)
+            items, outputs = consent.items, {**outputs, **consent.outputs}
+        items = transcript(items)
         if deployment.fetch_images:
             items = await with_fetched_images(items, self._outbound)
+        if not deployment.vision:
+            outputs = dict[str, Output]({id: in_words(output) for id, output in outputs.items()})
+        most = self._policy.max_tool_calls
         return Task(
             response=response,
             turn=_turn(order.request, offered, model=order.name, items=items, outputs=outputs),
             backend=deployment.backend,
+            tools=granted,
             allowed=offered.allowed,
+            most_calls=most if response.max_tool_calls is None else min(most, response.max_tool_calls),
             raw_thoughts=deployment.raw_thoughts,
+            opening=opening,
         )
 
     def _deployment(self, name: str) -> Deployment:
@@ -193,7 +237,7 @@ class Preparing:
         return added(history.items, said, kept)
 
     async def _with_images(self, said: list[Said]) -> list[Said]:
-        items = await with_fetched_images([each.item for each in said], self._outbound)
+        items = await with_fetched_images(_items_of(said), self._outbound)
         return [Said(each.position, item) for each, item in zip(said, items, strict=True)]
 
 
@@ -214,7 +258,17 @@ def _row(said: Said, extras: list[dict[str, Json]]) -> ItemRow:
     return ItemRow(id=item.id, json=encode({**extra, **to_builtins(item)}) if extra else encode(item))
 
 
-def _turn(request: CreateResponse, offered: Offer, *, model: str, items: list[Item], outputs: dict[str, str]) -> Turn:
+def _items_of(said: list[Said]) -> list[Item]:
+    return [each.item for each in said]
+
+
+def _party(response: Response, deployment: Deployment, caller: Caller) -> Party:
+    return Party(tenant=caller.tenant, response=response.id, sees_images=deployment.vision)
+
+
+def _turn(
+    request: CreateResponse, offered: Offer, *, model: str, items: list[Item], outputs: dict[str, Output]
+) -> Turn:
     shows_logprobs = "message.output_text.logprobs" in request.include
     return Turn(
         items=items,
@@ -234,6 +288,7 @@ def _turn(request: CreateResponse, offered: Offer, *, model: str, items: list[It
         top_logprobs=request.top_logprobs if shows_logprobs else None,
         max_output_tokens=request.max_output_tokens,
         user=request.user,
+        handed_over=offered.handed_over,
     )
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver
 
     from antiphon.outbound.courier import Courier
+    from antiphon.outbound.line import Line
 
 __all__ = ["Config", "Fetched", "Outbound", "OutboundError", "Reason"]
 
@@ -79,6 +80,16 @@ class Outbound:
                 return await self._follow(url, limit=limit, accept=accept)
         except TimeoutError as error:
             raise OutboundError("timeout", "The server of the URL did not answer in time.") from error
+
+    async def line(self, url: str) -> Line:
+        """Open a line to the origin of ``url``; whoever asks for it closes it. Nothing is dialled yet.
+
+        Raises `OutboundError` for what is no http or https URL.
+        """
+        courier = self._courier or await self._open()
+        from antiphon.outbound.line import Line  # noqa: PLC0415 - what costs about it was imported with the courier
+
+        return Line(url, self._reach, resolver=courier.resolver, connect_seconds=self._connect_seconds)
 
     async def aclose(self) -> None:
         """Let go of the name service. Connections do not outlive a fetch."""

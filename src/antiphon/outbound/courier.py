@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from antiphon.outbound.reach import Reach
 
-    _Dialled = tuple[int, int, int, str, tuple[str | int, ...]]  # of `socket.getaddrinfo`
+    Dialled = tuple[int, int, int, str, tuple[str | int, ...]]  # of `socket.getaddrinfo`
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +47,14 @@ class Courier:
     ) -> None:
         """Needs a running loop. Without a ``resolver`` it has the system's, and closes it."""
         self._reach = reach
-        self._resolver = resolver or aiohttp.DefaultResolver()
+        self.resolver = resolver or aiohttp.DefaultResolver()
         self._closes_resolver = resolver is None
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, sock_read=idle_seconds)
 
     async def aclose(self) -> None:
         """Let go of the resolver that is its own."""
         if self._closes_resolver:
-            await self._resolver.close()
+            await self.resolver.close()
 
     async def fetch(self, url: str, *, limit: int, accept: str) -> Found:
         """Fetch one URL, following nothing. Raises `OutboundError`."""
@@ -65,7 +65,7 @@ class Courier:
         except (TimeoutError, aiohttp.ServerTimeoutError) as error:
             raise OutboundError("timeout", "The server of the URL did not answer in time.") from error
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
-            raise _explained(error, target, refused) from error
+            raise explained(error, target, refused) from error
 
     async def _fetch(self, url: URL, refused: list[str], *, limit: int, accept: str) -> Found:
         headers = {"User-Agent": "antiphon", "Accept": accept, "Accept-Encoding": "identity"}
@@ -88,22 +88,26 @@ class Courier:
             return Found(content=content, media_type=response.content_type, url=str(url), moved_to=None)
 
     def _connector(self, url: URL, refused: list[str]) -> aiohttp.TCPConnector:
-        # The check stands where the socket is made for the very address that is dialled, so that no spelling of a host,
-        # no second answer of a name server and no address that was remembered can come between.
         return aiohttp.TCPConnector(
-            resolver=self._resolver,
+            resolver=self.resolver,
             use_dns_cache=False,
             force_close=True,
-            socket_factory=partial(self._socket, url.raw_host or "", refused),
+            socket_factory=partial(permitted_socket, self._reach, url.raw_host or "", refused),
         )
 
-    def _socket(self, host: str, refused: list[str], address: _Dialled) -> socket.socket:
-        family, kind, proto, _, dialled = address
-        ip, port = str(dialled[0]), int(dialled[1])
-        if not self._reach.permits(ip, host=host, port=port):
-            refused.append(ip)
-            raise PermissionError(f"{ip} is not to be dialled")
-        return socket.socket(family, kind, proto)
+
+def permitted_socket(reach: Reach, host: str, refused: list[str], address: Dialled) -> socket.socket:
+    """Make the socket for an address to which ``host`` has led. One that is refused goes to ``refused``.
+
+    The check stands where the socket is made for the very address that is dialled, so that no spelling of a host, no
+    second answer of a name server and no address that was remembered can come between. Raises `PermissionError`.
+    """
+    family, kind, proto, _, dialled = address
+    ip, port = str(dialled[0]), int(dialled[1])
+    if not reach.permits(ip, host=host, port=port):
+        refused.append(ip)
+        raise PermissionError(f"{ip} is not to be dialled")
+    return socket.socket(family, kind, proto)
 
 
 class _Body:
@@ -184,7 +188,8 @@ def too_large(limit: int) -> OutboundError:
     return OutboundError("too_large", f"The body that the URL leads to is longer than {limit} bytes.")
 
 
-def _explained(error: Exception, url: URL, refused: list[str]) -> OutboundError:
+def explained(error: Exception, url: URL, refused: list[str]) -> OutboundError:
+    """What a URL was not reached for, in words for the caller. What was refused is logged."""
     if refused:
         extra = {"action": "outbound_refused", "host": url.host, "port": url.port, "addresses": refused}
         log.warning("address refused", extra=extra)

@@ -5,6 +5,8 @@ Source: Responses API reference, sections 1.6 and 6; where the words were record
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from antiphon.protocol.errors import ApiError, ErrorObject, azure_error, invalid_request, shown
 
 # What is looked up
@@ -167,8 +169,12 @@ def events_expired(id: str) -> ApiError:
 # What a tool, a model or this server did
 
 
-def mcp_unreachable(label: str, *, status: int = 424, reason: str = "Failed Dependency") -> ApiError:
+def mcp_unreachable(label: str, *, status: int = 424) -> ApiError:
     """The tools of an MCP server could not be listed; ``status`` is what it answered, 424 if nothing."""
+    try:
+        reason = HTTPStatus(status).phrase
+    except ValueError:
+        reason = "Unknown"
     return ApiError(
         424,
         ErrorObject(
@@ -178,6 +184,40 @@ def mcp_unreachable(label: str, *, status: int = 424, reason: str = "Failed Depe
             param="tools",
             code="http_error",
         ),
+    )
+
+
+def mcp_refused(label: str) -> ApiError:
+    """The URL of an MCP server leads where this server does not go."""
+    return invalid_request(
+        f"The server_url of the MCP server '{shown(label)}' leads to an address that this server does not reach.",
+        param="tools",
+    )
+
+
+def approval_unknown(id: str) -> ApiError:
+    """An approval that answers no request of this server's to this caller, for this server and these arguments."""
+    return invalid_request(f"No approval request with id '{shown(id)}' found that this could answer.", param="input")
+
+
+def approval_spent(id: str) -> ApiError:
+    """An approval that was given before: each counts once."""
+    return invalid_request(f"The approval request '{shown(id)}' was answered before.", param="input")
+
+
+def approval_without_server(label: str) -> ApiError:
+    """An approved call whose server the request does not name."""
+    return invalid_request(
+        f"The approved call belongs to the MCP server '{shown(label)}', which is not among 'tools'.", param="tools"
+    )
+
+
+def no_such_connector(id: str, *, param: str) -> ApiError:
+    """A connector that the configuration maps to no server."""
+    return invalid_request(
+        f"The connector '{shown(id)}' is not available on this server. Name the server by its 'server_url'.",
+        param=param,
+        code="invalid_value",
     )
 
 

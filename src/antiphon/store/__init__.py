@@ -14,6 +14,8 @@ from typing import Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
 
+from antiphon.core.turn import Output
+
 T = TypeVar("T")
 Value: TypeAlias = str | int | None
 Row: TypeAlias = tuple[Value, ...]
@@ -100,7 +102,7 @@ class ItemRow(Struct, frozen=True):
 
     id: str
     json: bytes
-    output: str | None = None
+    output: Output | None = None
 
 
 class ResponseRow(Struct, frozen=True):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MEMORY = ":memory:"
 OLDEST_SQLITE = (3, 35, 0)  # the first with RETURNING
-CACHED_STATEMENTS = 64  # more than the store has
+CACHED_STATEMENTS = 96  # more than the store has
 WRITER_PATIENCE = 5.0  # seconds to wait for the file's lock: a checkpoint takes it for a moment
 READER_PATIENCE = 1.0  # less, as a reader that checkpoints keeps the writer waiting
 

@@ -6,8 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import convert
-from msgspec.json import decode, encode
+from msgspec.json import Decoder, encode
 
+from antiphon.core.turn import Output
 from antiphon.store import Batch, ItemRow, Page, Params, ResponseRow, Statement, UnknownCursor
 from antiphon.store.queries import queries
 from antiphon.store.saving import save
@@ -112,10 +113,13 @@ class Store:
         await self._database.aclose()
 
 
+_decode_output = Decoder(Output).decode
+
+
 def _items(rows: list[Row]) -> list[ItemRow]:
     """Rows of ``id, data, output`` as items."""
     return [
-        ItemRow(id=key, json=listed.encode(), output=None if output is None else decode(output, type=str))
+        ItemRow(id=key, json=listed.encode(), output=None if output is None else _decode_output(output))
         for key, listed, output in convert(rows, list[tuple[str, str, str | None]])
     ]
 

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from antiphon.core.turn import Output
 from antiphon.protocol.items import OutputItem
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from antiphon.core.calls import CallKind, OpenCall
+    from antiphon.core.exchanges import Exchange
+    from antiphon.protocol.calls import McpToolListing
     from antiphon.protocol.events import PhaseType
+    from antiphon.protocol.tools import McpTool
 
     Report = Callable[[PhaseType], Awaitable[None]]
 
@@ -24,7 +28,7 @@ class Answer(Struct, frozen=True):
     """
 
     item: OutputItem
-    output: str
+    output: Output
 
 
 class Tool(Protocol):
@@ -45,4 +49,59 @@ class Tool(Protocol):
 
         Its item says that the outcome is unknown, and its output lets the model decide what to do.
         """
+        ...
+
+
+class Unlisted(Exception):
+    """A server's tools could not be listed.
+
+    ``status`` is the HTTP status that it answered, 424 where it answered none; the message is for the caller and holds
+    nothing of what the server said. ``is_refused``: its URL leads where this server does not go.
+    """
+
+    def __init__(self, message: str, *, status: int = 424, is_refused: bool = False) -> None:
+        super().__init__(message)
+        self.status = status
+        self.is_refused = is_refused
+
+
+class ToolServer(Protocol):
+    """A server of somebody else's whose tools a request names; what they are it tells when it is asked."""
+
+    label: str
+    url: str
+
+    async def list(self) -> list[McpToolListing]:
+        """All its tools, as it describes them. Raises `Unlisted`."""
+        ...
+
+    def tool(self, listing: McpToolListing, approval_request_id: str | None = None) -> Tool:
+        """One of its tools, ready to be called; of a call that a person approved, the id of the request."""
+        ...
+
+
+class ToolServers(Protocol):
+    """Gives the servers that requests name. Connections to them live while ``run`` does."""
+
+    async def run(self) -> None:
+        """Be there for connections until cancelled; then close them all."""
+        ...
+
+    def server(self, tool: McpTool, *, url: str, tenant: str, response: str, sees_images: bool) -> ToolServer:
+        """A server at a URL, as one tenant reaches it for one response. Nothing is asked of it yet.
+
+        Raises ``ValueError``, with words for the caller, for headers that cannot be sent.
+        """
+        ...
+
+
+class Audit(Protocol):
+    """Keeps what is shared with servers of others."""
+
+    async def begin(self, exchange: Exchange) -> int:
+        """Keep, durably, that an exchange is about to begin; return its number."""
+        ...
+
+    async def end(self, number: int, outcome: str) -> None:
+        """Keep how an exchange ended: ``completed``, or the kind of its error."""
         ...

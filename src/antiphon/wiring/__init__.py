@@ -20,18 +20,26 @@ from antiphon.lifecycle import EVERY_MODEL, Deployment
 
 if TYPE_CHECKING:
     from antiphon.backends import Backend
+    from antiphon.outbound import Outbound
     from antiphon.protocol.parts import Json
     from antiphon.store import Database
+    from antiphon.tools import Audit, ToolServers
 
 BACKENDS = {
     "chat_completions": "antiphon.backends.chat_completions:ChatCompletions",
     "llama": "antiphon.backends.llama:Llama",
+    "responses": "antiphon.backends.responses:Responses",
     "scripted": "antiphon.backends.scripted:Scripted",
 }
 DATABASES = {
     "postgres": "antiphon.store.postgres:connect",
     "postgresql": "antiphon.store.postgres:connect",
     "sqlite": "antiphon.store.sqlite:connect",
+}
+
+
+TOOLS = {
+    "mcp": "antiphon.tools.mcp.servers:Servers",
 }
 
 
@@ -42,6 +50,8 @@ class Head(Struct, frozen=True):
     backend: str
     model: str | None = None
     fetch_images: bool | None = None
+    vision: bool | None = None
+    pass_through: bool = False
     show_reasoning: Literal["summary", "text"] = "summary"
 
 
@@ -81,6 +91,8 @@ def _embedded(config: Config) -> Deployment:
 def _deployment(raw: dict[str, Json], index: int) -> Deployment:
     place = f"[[deployments]] {raw.get('name', index)}"
     head = converted(raw, Head, place=place)
+    if head.pass_through and head.backend in BACKENDS and head.backend != "responses":
+        raise ConfigError(f"In {place}: pass_through needs an upstream that speaks the Responses API itself.")
     class_ = _load("antiphon.backends", BACKENDS, head.backend)
     settings = {key: value for key, value in raw.items() if key not in HEAD_KEYS}
     config_type = importlib.import_module(class_.__module__).Config
@@ -100,7 +112,20 @@ def _deployed(head: Head, backend: Backend) -> Deployment:
         # The embedded engine would fetch a URL by itself, past the rules for what a caller may reach.
         fetch_images=head.backend == "llama" if head.fetch_images is None else head.fetch_images,
         raw_thoughts=head.show_reasoning == "text",
+        vision=_sees(backend) if head.vision is None else head.vision,
+        pass_through=head.pass_through,
     )
+
+
+def _sees(backend: Backend) -> bool:
+    """Whether a model sees, where the configuration does not say: the embedded one does with a projector alone."""
+    return backend.sees if isinstance(backend, Llama) else True
+
+
+def tool_servers(config: Config, outbound: Outbound, audit: Audit | None) -> ToolServers:
+    """The part that speaks to MCP servers."""
+    servers: ToolServers = _load("antiphon.tools", TOOLS, "mcp")(config.mcp, outbound, audit=audit)
+    return servers
 
 
 def connect_llama(base_url: str, key: str) -> Backend:

@@ -20,17 +20,21 @@ from antiphon.http.models import Models
 from antiphon.http.openapi import document
 from antiphon.http.responses import Responses
 from antiphon.lifecycle import Policy
+from antiphon.lifecycle.approving import Approving
 from antiphon.lifecycle.background import Background
 from antiphon.lifecycle.lifecycle import Lifecycle
 from antiphon.lifecycle.preparing import Preparing
+from antiphon.lifecycle.remotes import Remotes
 from antiphon.outbound import Outbound
 from antiphon.sealing import Seal
 from antiphon.store import sqlite_files
+from antiphon.store.approvals import Approvals
+from antiphon.store.audit import AuditLog
 from antiphon.store.hub import Hub
 from antiphon.store.jobs import Jobs
 from antiphon.store.store import Store
 from antiphon.store.waker import Waker
-from antiphon.wiring import open_database, read_deployments
+from antiphon.wiring import open_database, read_deployments, tool_servers
 from antiphon.worker import Terms, Worker
 
 if TYPE_CHECKING:
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+DAY_MS = 86_400_000
 SWEEP_SECONDS = 3600
 SWEEPING_SECONDS = 600
 """How long a sweep may take before another process may begin one."""
@@ -88,30 +93,32 @@ class Parts:
         self._boot = secrets.token_hex(8)
         self._deployments = deployments
         self._event_age = config.background.event_ttl_seconds * 1000
+        self._audit_age = config.store.retention_days * DAY_MS
         self.store = Store(database)
         self.jobs = Jobs(database)
+        self.approvals = Approvals(database)
+        self.audit = AuditLog(database, _now_ms)
         self._waker = Waker(database, self._boot)
         self._hub = Hub(self.jobs, self._waker, is_shared=database.is_shared)
-        policy = Policy(
-            strict_params=config.server.strict_params,
-            retention_days=config.store.retention_days,
-            default_deployment=config.server.default_deployment,
-        )
+        self._tool_servers = tool_servers(config, outbound, self.audit if config.mcp.audit else None)
+        approving = Approving(seal, self.approvals, now=_now, keep_days=config.store.retention_days)
         self._preparing = Preparing(
-            store=self.store, deployments=deployments, outbound=outbound, policy=policy, now=_now
+            store=self.store,
+            deployments=deployments,
+            outbound=outbound,
+            remotes=Remotes(self._tool_servers, approving, config.mcp.connectors),
+            policy=_policy(config),
+            now=_now,
         )
         self._background = Background(
             self._preparing, self.store, self.jobs, seal=seal, waker=self._waker, told=self._hub.committed
         )
-        terms = config.background
         self.worker = Worker(
             self._background,
             self.jobs,
             self._waker,
             boot=self._boot,
-            terms=Terms(
-                runs=terms.workers, lease=terms.lease_seconds, attempts=terms.max_attempts, drain=terms.drain_seconds
-            ),
+            terms=_terms(config),
             told=self._hub.committed,
         )
 
@@ -132,7 +139,10 @@ class Parts:
 
     def start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Begin what goes on beside requests and jobs."""
-        return [group.create_task(work) for work in (self._waker.run(), self._hub.run(), self._sweep())]
+        return [
+            group.create_task(work)
+            for work in (self._waker.run(), self._hub.run(), self._tool_servers.run(), self._sweep())
+        ]
 
     def stop(self) -> None:
         """Claim no job, and let the readers of logs go: they read on elsewhere."""
@@ -151,6 +161,10 @@ class Parts:
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def _forget(self) -> None:
+        exchanges = await self.audit.sweep(_now_ms() - self._audit_age)
+        if exchanges:
+            log.info("audit expired", extra={"action": "audit_expired", "count": exchanges})
+        await self.approvals.sweep(_now())
         logs = await self.jobs.sweep(age=self._event_age)
         responses = await self.store.sweep(_now())
         if logs or responses:
@@ -199,6 +213,22 @@ def _kept_beside(file: Path) -> str:
     return secret
 
 
+def _policy(config: Config) -> Policy:
+    return Policy(
+        strict_params=config.server.strict_params,
+        retention_days=config.store.retention_days,
+        default_deployment=config.server.default_deployment,
+        max_tool_calls=config.server.max_tool_calls,
+    )
+
+
+def _terms(config: Config) -> Terms:
+    terms = config.background
+    return Terms(
+        runs=terms.workers, lease=terms.lease_seconds, attempts=terms.max_attempts, drain=terms.drain_seconds
+    )
+
+
 def _warn(config: Config) -> None:
     """Say what an operator should know of a configuration that works."""
     for section in without_effect(config):
@@ -218,3 +248,7 @@ def _secret() -> str:
 
 def _now() -> int:
     return int(time.time())
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -21,6 +21,7 @@ from antiphon.protocol.calls import (
     ImageGenerationCall,
     LocalShellCall,
     LocalShellCallOutput,
+    McpApprovalRequest,
     McpCall,
     McpListTools,
     OutcomeExit,
@@ -55,6 +56,7 @@ from antiphon.protocol.items import (
 from antiphon.protocol.settings import FormatJsonObject, FormatJsonSchema, FormatText, Reasoning, TextConfig
 
 if TYPE_CHECKING:
+    from antiphon.core.turn import Output
     from antiphon.protocol.content import InputPart, MessagePart
     from antiphon.protocol.items import Item
 
@@ -70,7 +72,7 @@ def asked(turn: Turn, config: Config = CONFIG) -> dict[str, object]:
     return body
 
 
-def messages(*items: Item, config: Config = CONFIG, outputs: dict[str, str] | None = None) -> object:
+def messages(*items: Item, config: Config = CONFIG, outputs: dict[str, Output] | None = None) -> object:
     """The messages that items become."""
     return asked(Turn([*items], outputs=outputs or {}), config)["messages"]
 
@@ -419,7 +421,7 @@ def test_hosted_calls_are_told_with_their_outputs() -> None:
             "role": "assistant",
             "content": None,
             "tool_calls": [
-                tool_call("mcp_1", "fetch", '{"u":1}'),
+                tool_call("mcp_1", "s__fetch", '{"u":1}'),
                 tool_call("ws_1", "web_search", '{"type":"search","query":"q"}'),
             ],
         },
@@ -443,10 +445,28 @@ def test_hosted_calls_are_told_with_their_outputs() -> None:
     ]
 
 
+def test_an_image_that_a_hosted_call_gave_is_seen() -> None:
+    """A tool message holds text alone, so it follows."""
+    told = messages(
+        McpCall(id="mcp_1", server_label="s", name="draw", arguments="{}"),
+        McpApprovalRequest(id="mcpr_1", server_label="s", name="wipe", arguments="{}"),
+        assistant("Seen."),
+        outputs={"mcp_1": [InputText(text="Here"), InputImage(image_url=PIXEL)], "mcpr_1": "Not made."},
+    )
+    assert told == [
+        {"role": "assistant", "content": None, "tool_calls": [tool_call("mcp_1", "s__draw")]},
+        {"role": "tool", "tool_call_id": "mcp_1", "content": "Here"},
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": PIXEL}}]},
+        {"role": "assistant", "content": None, "tool_calls": [tool_call("mcpr_1", "s__wipe")]},
+        {"role": "tool", "tool_call_id": "mcpr_1", "content": "Not made."},
+        {"role": "assistant", "content": "Seen."},
+    ]
+
+
 def test_an_mcp_call_that_a_client_sends_back_speaks_for_itself() -> None:
     """Its output is part of the item."""
     assert messages(McpCall(id="mcp_1", server_label="s", name="fetch", arguments="{}", output="page")) == [
-        {"role": "assistant", "content": None, "tool_calls": [tool_call("mcp_1", "fetch")]},
+        {"role": "assistant", "content": None, "tool_calls": [tool_call("mcp_1", "s__fetch")]},
         {"role": "tool", "tool_call_id": "mcp_1", "content": "page"},
     ]
 

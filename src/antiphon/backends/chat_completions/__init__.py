@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
 from antiphon.backends import UpstreamError
 from antiphon.backends.chat_completions.asking import to_wire
 from antiphon.backends.chat_completions.config import Config
-from antiphon.backends.chat_completions.faults import fault_of_answer, hidden, rejects_field
 from antiphon.backends.chat_completions.hearing import Decoder
 from antiphon.backends.upstream import Upstream
+from antiphon.backends.upstream.faults import fault_of_answer, rejects_field
+from antiphon.backends.upstream.replies import ERROR_LIMIT, drain, hiding, secrets_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Sequence
+    from collections.abc import AsyncGenerator
 
     from antiphon.backends.upstream import Reply
     from antiphon.core.deltas import Delta
     from antiphon.core.turn import Turn
 
 __all__ = ["ChatCompletions", "Config", "Decoder", "to_wire"]
-
-ERROR_LIMIT = 1024 * 1024
-"""How many bytes of an error answer are read."""
-
-DRAIN_SECONDS = 0.5
-"""How long to wait for the end of a body after all was said, so that its connection can be used again."""
-
-SECRET_CHARACTERS = 8
 
 REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
 
@@ -42,7 +32,7 @@ class ChatCompletions:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._secrets = _secrets(config)
+        self._secrets = secrets_in(config.base_url, config.api_key, *config.headers.values())
         self._path = "/chat/completions" + (f"?api-version={config.api_version}" if config.api_version else "")
         self._upstream = Upstream(
             config.base_url,
@@ -58,7 +48,7 @@ class ChatCompletions:
         before the model has spoken.
         """
         decoder = Decoder()
-        with _hiding(self._secrets), await self._ask(turn) as reply:
+        with hiding(self._secrets), await self._ask(turn) as reply:
             while not decoder.finished:
                 try:
                     chunk = await reply.take()
@@ -67,7 +57,7 @@ class ChatCompletions:
                 if deltas := decoder.feed(chunk) if chunk else decoder.end():
                     yield deltas  # noqa: ASYNC119 - the engine reads under `aclosing`, so the reply is left in its task
             if not reply.is_over:
-                await _drain(reply)
+                await drain(reply)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -104,20 +94,6 @@ def _headers(config: Config) -> dict[str, str]:
     return {"api-key": config.api_key, **config.headers}
 
 
-def _secrets(config: Config) -> list[str]:
-    """What the upstream is told in confidence. A shorter word, such as ``EMPTY``, is a placeholder and no secret."""
-    words = (config.api_key, urlsplit(config.base_url).password, *config.headers.values())
-    return [word for word in words if word and len(word) >= SECRET_CHARACTERS]
-
-
-@contextmanager
-def _hiding(secrets: Sequence[str]) -> Generator[None, None, None]:
-    try:
-        yield
-    except UpstreamError as error:
-        raise hidden(error, secrets) from error
-
-
 def _other_field(config: Config) -> str:
     return "max_tokens" if config.max_tokens_field == "max_completion_tokens" else "max_completion_tokens"
 
@@ -127,10 +103,3 @@ def _early_end(error: UpstreamError, decoder: Decoder) -> bytes:
     if not decoder.spoken:
         raise error
     return b""
-
-
-async def _drain(reply: Reply) -> None:
-    with suppress(TimeoutError, UpstreamError):
-        async with asyncio.timeout(DRAIN_SECONDS):
-            while await reply.take():
-                pass

@@ -18,8 +18,8 @@ from msgspec import Struct
 
 from antiphon.backends import UpstreamError
 from antiphon.backends.chat_completions.calling import Calls, Fragment, Named
-from antiphon.backends.chat_completions.faults import Complaint, fault_of_event, read_complaint
-from antiphon.backends.chat_completions.framing import Frames
+from antiphon.backends.upstream.faults import Complaint, fault_of_event, read_complaint
+from antiphon.backends.upstream.framing import Frames
 from antiphon.core.deltas import Finish, Refused, Text, Thought
 from antiphon.protocol.content import Logprob, TopLogprob
 from antiphon.protocol.response import InputTokens, OutputTokens, Usage

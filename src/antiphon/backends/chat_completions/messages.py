@@ -8,22 +8,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import UNSET, UnsetType
 
 from antiphon.backends import UpstreamError
 from antiphon.backends.chat_completions import shapes
-from antiphon.backends.chat_completions.retelling import retell
+from antiphon.backends.upstream.retelling import retell, short_id
 from antiphon.protocol.content import InputAudio, InputFile, InputImage, InputText, OutputText, RefusalPart
 from antiphon.protocol.items import Message, ReasoningItem
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from antiphon.backends.chat_completions.retelling import Answered, Called
-    from antiphon.core.turn import Turn
+    from antiphon.backends.upstream.retelling import Answered, Called
+    from antiphon.core.turn import Output, Turn
     from antiphon.protocol.content import MessagePart
     from antiphon.protocol.items import Item
 
@@ -80,16 +79,17 @@ class Chat:
     def call(self, call: Called) -> None:
         """What the model called. A call that carries its output needs no `answer`."""
         self._open(after_output=False)
-        call_id = _short(call.id)
+        call_id = short_id(call.id, ID_LIMIT)
         self._calls.append(shapes.ToolCall(call_id, shapes.Called(call.name, call.arguments)))
         if call.output is not None:
-            self._outputs.append(shapes.ToolOutput(call_id, call.output))
+            self._outputs.append(shapes.ToolOutput(call_id, _read(call.output)))
+            self._shown.extend(_seen(call.output))
 
     def answer(self, answer: Answered) -> None:
         """What came of a call, and what is to be seen beside it."""
         self._close_assistant()
-        self._messages.append(shapes.ToolOutput(_short(answer.id), answer.text))
-        self._shown.extend(_parts(answer.shown))
+        self._messages.append(shapes.ToolOutput(short_id(answer.id, ID_LIMIT), _read(answer.output)))
+        self._shown.extend(_seen(answer.output))
 
     def end(self) -> list[shapes.Message]:
         """All is told."""
@@ -126,7 +126,7 @@ class Chat:
             self._instructions = []
 
 
-def _tell_item(item: Item, outputs: dict[str, str], chat: Chat, *, send_reasoning: bool) -> None:
+def _tell_item(item: Item, outputs: Mapping[str, Output], chat: Chat, *, send_reasoning: bool) -> None:
     match item:
         case Message(role="user"):
             chat.user(_content(item.content))
@@ -147,6 +147,19 @@ def _tell_item(item: Item, outputs: dict[str, str], chat: Chat, *, send_reasonin
 
 def _thought(item: ReasoningItem) -> str:
     return "\n".join(part.text for part in item.content or item.summary)
+
+
+def _read(output: Output) -> str:
+    """The words of an output."""
+    if isinstance(output, str):
+        return output
+    text = "\n".join(part.text for part in output if isinstance(part, InputText))
+    return text or ("The output is shown below." if _seen(output) else "")
+
+
+def _seen(output: Output) -> list[shapes.Part]:
+    """What is no word in an output."""
+    return [] if isinstance(output, str) else _parts([part for part in output if not isinstance(part, InputText)])
 
 
 def _content(parts: Sequence[MessagePart]) -> shapes.Content:
@@ -192,7 +205,3 @@ def _detail(image: InputImage) -> Literal["low", "high"] | UnsetType:
             return "low"
         case "high" | "original":
             return "high"
-
-
-def _short(id: str) -> str:
-    return id if len(id) <= ID_LIMIT else "call_" + hashlib.blake2s(id.encode(), digest_size=16).hexdigest()

@@ -93,9 +93,14 @@ class Llama:
         """The id of the process that runs the model, None where there is none."""
         return self._child.pid
 
+    @property
+    def sees(self) -> bool:
+        """Whether the model takes images."""
+        return self._config.mmproj is not None
+
     async def stream(self, turn: Turn) -> AsyncGenerator[list[Delta], None]:
         """Ask the model; see `Backend.stream`."""
-        refuse(turn, sees=self._config.mmproj is not None)
+        refuse(turn, sees=self.sees)
         question = asked(turn)
         reader = ForcedCall() if question.forced else None
         lists = (await self._backend()).stream(question.turn)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from antiphon.core.outputs import in_words
 from antiphon.protocol.content import InputText, OutputText, RefusalPart
 from antiphon.protocol.items import CustomToolCallOutput, FunctionCallOutput, Message
 
@@ -31,7 +32,7 @@ def outputs(turn: Turn) -> list[str]:
             case FunctionCallOutput() | CustomToolCallOutput():
                 found.append(item.output if isinstance(item.output, str) else _joined(item.output))
             case _ if item.id in turn.outputs:
-                found.append(turn.outputs[item.id])
+                found.append(in_words(turn.outputs[item.id]))
             case _:
                 pass
     return found
@@ -61,7 +62,7 @@ def _text(item: Item, turn: Turn) -> str:
         case FunctionCallOutput() | CustomToolCallOutput():
             return item.output if isinstance(item.output, str) else _joined(item.output)
         case _:
-            return turn.outputs.get(item.id, "")
+            return in_words(turn.outputs.get(item.id, ""))
 
 
 def _joined(parts: Iterable[MessagePart]) -> str:

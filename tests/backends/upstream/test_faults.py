@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from antiphon.backends.chat_completions.faults import fault_of_answer, rejects_field
+from antiphon.backends.upstream.faults import fault_of_answer, rejects_field
 
 TOO_LONG = "Your input exceeds the context window of this model. Please adjust your input and try again."
 INVALID = "The model's server refused the request as invalid."

@@ -1,36 +1,41 @@
-"""The turn loop: model, tools, model, tools, until the model has spoken or the client has a call to answer.
-
-The engine knows backends, tools and the machine; it knows no store and no HTTP. Streaming, JSON and background runs
-differ only in the ``emit`` that they pass.
-"""
+"""A run in progress: what comes before the model, then model and tools in turns, then the end."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Container, Coroutine, Mapping, Sequence
 from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING, Literal
 
 import anyio
-from msgspec import Struct
 from msgspec.structs import replace
 
-from antiphon.backends import Backend, UpstreamError
-from antiphon.core.calls import CallKind, OpenCall
-from antiphon.core.machine import Machine
-from antiphon.core.notes import CallAnswered, CallStarted, Note
-from antiphon.core.replay import replayed
-from antiphon.core.turn import Choice, Turn
-from antiphon.protocol.events import PhaseType, StreamEvent
-from antiphon.protocol.response import Response, ResponseError
-from antiphon.tools import Tool
+from antiphon.backends import UpstreamError
+from antiphon.core.deltas import Call
+from antiphon.core.notes import CallAnswered, CallStarted
+from antiphon.core.turn import Choice, Output, Turn
+from antiphon.protocol.calls import McpListTools
+from antiphon.protocol.events import StreamEvent
+from antiphon.protocol.refusals import mcp_refused, mcp_unreachable
+from antiphon.protocol.response import Response
+from antiphon.tools import Unlisted
+
+if TYPE_CHECKING:
+    from antiphon.core.calls import OpenCall
+    from antiphon.core.machine import Machine
+    from antiphon.engine.task import Task
+    from antiphon.protocol.errors import ApiError
+    from antiphon.protocol.events import PhaseType
+    from antiphon.protocol.response import ResponseError
+    from antiphon.tools import ToolServer
 
 log = logging.getLogger(__name__)
 
 Emit = Callable[[list[StreamEvent]], Awaitable[None]]
 """Takes events on. It is called by one task at a time."""
 
-Keep = Callable[[Response, Mapping[str, str]], Coroutine[None, None, None]]
+Keep = Callable[[Response, Mapping[str, Output]], Coroutine[None, None, None]]
 """Stores a final response and what the model read of each hosted call, by item id; returns when both are durable, or
 when they are certain to be with the terminal event, which is emitted next."""
 
@@ -41,86 +46,13 @@ ENDING_SECONDS = 10.0
 """How long the end of a run may take once nobody waits for it."""
 
 
-class Task(Struct, frozen=True):
-    """What a run needs: the response as it opens, the first turn, and who answers.
-
-    ``allowed`` names the only functions that may be called; with None a call of any name is heard, as the client's.
-    """
-
-    response: Response
-    turn: Turn
-    backend: Backend
-    tools: Mapping[str, Tool] = {}
-    allowed: frozenset[str] | None = None
-    raw_thoughts: bool = False
-
-    def machine(self, new_id: Callable[[str], str]) -> Machine:
-        """The machine of a run that begins."""
-        return Machine(
-            self.response, new_id=new_id, kinds=self.kinds, allowed=self.allowed, raw_thoughts=self.raw_thoughts
-        )
-
-    def machine_after(self, log: Iterable[StreamEvent | Note], new_id: Callable[[str], str]) -> Machine:
-        """The machine of a run that goes on after what its log says."""
-        return replayed(log, new_id=new_id, kinds=self.kinds, allowed=self.allowed, raw_thoughts=self.raw_thoughts)
-
-    @property
-    def kinds(self) -> dict[str, CallKind]:
-        """How the calls of each tool show themselves."""
-        return {name: tool.kind for name, tool in self.tools.items()}
-
-
-async def run(task: Task, *, new_id: Callable[[str], str], now: Callable[[], int], emit: Emit, keep: Keep) -> Response:
-    """Make a response, from ``response.created`` to its one terminal event, and return it final.
-
-    Nothing is emitted before the upstream has accepted the first turn: until then `UpstreamError` is raised, and the
-    caller can still answer with a plain error. Afterwards every fault ends in ``response.failed``, a cancellation in a
-    response that is ``cancelled``, and nothing is raised but the cancellation itself. A final response is kept before
-    its terminal event is emitted.
-    """
-    machine = task.machine(new_id)
-    return await _run(Running(task, machine, held=machine.start(), emit=emit, keep=keep), now)
-
-
-async def go_on(
-    task: Task, machine: Machine, *, now: Callable[[], int], emit: Emit, keep: Keep, settle: Settle
-) -> Response:
-    """Make a response from where ``machine``, made by `Task.machine_after`, stands; return it final.
-
-    It is told at once that the run goes on, so that every fault ends in ``response.failed``. Before a call that must
-    not be made twice its beginning is noted, and durable by ``settle``; one that another process began so is not made.
-    """
-    running = Running(task, machine, emit=emit, keep=keep, settle=settle)
-    return await _run(running, now)
-
-
-async def _run(running: Running, now: Callable[[], int]) -> Response:
-    response = running.machine.response
-    try:
-        await running.converse()
-        await running.complete(now())
-    except UpstreamError as error:
-        log.warning(
-            "upstream failed",
-            extra={"action": "upstream_failed", "response": response.id, "fault": error.fault, "detail": error.detail},
-        )
-        if running.unheard:
-            raise
-        await running.fail(_response_error(error))
-    except asyncio.CancelledError:
-        await running.cancel()
-        raise
-    except Exception:
-        if running.unheard:
-            raise
-        log.exception("run failed", extra={"action": "run_failed", "response": response.id})
-        await running.fail(ResponseError(code="server_error", message="The server had an error. Please try again."))
-    return running.machine.response
+Start = Literal["held", "watched"]
 
 
 class Running:
-    """A run in progress. ``held``: the opening events, for as long as they are held back.
+    """A run in progress; with ``start`` one that begins, without it one that goes on after a log.
 
+    What it begins with is held back until the model is heard. If somebody watches, the lists that come before are not.
     Without ``settle`` nobody can take the run over, and nothing needs to be noted.
     """
 
@@ -131,8 +63,8 @@ class Running:
         *,
         emit: Emit,
         keep: Keep,
-        held: list[StreamEvent] | None = None,
         settle: Settle | None = None,
+        start: Start | None = None,
     ) -> None:
         self._task = task
         self._emit = emit
@@ -141,7 +73,8 @@ class Running:
         self._outputs = dict(machine.outputs)
         self._turnstile = asyncio.Lock()
         self.machine = machine
-        self._held = held or []
+        self._held = [] if start is None else machine.start()
+        self._holds_lists = start == "held"
 
     @property
     def unheard(self) -> bool:
@@ -152,7 +85,7 @@ class Running:
         """Model, tools, model, tools; on from a turn that was finished by another process, if there is one."""
         if self._settle is not None:
             await self._emit(self.machine.resume())
-        is_spoken = self.machine.turn_ended
+        is_spoken = await self._open() or self.machine.turn_ended
         while True:
             if not is_spoken:
                 await self._speak(self._next_turn())
@@ -164,10 +97,57 @@ class Running:
             if len(hosted) < len(self.machine.calls) or self.machine.cut_short:
                 return
 
+    # Before the model
+
+    async def _open(self) -> bool:
+        """Do what comes before the model is asked, if it is not done; whether calls that were approved wait now."""
+        opening = self._task.opening
+        if opening is None:
+            return False
+        if not self.machine.has_spoken:
+            await self._lists(opening.servers)
+        self._task = self._task.equipped(self.machine.finished)
+        self.machine.allow(self._task.manner)
+        if self.machine.has_spoken:
+            return False
+        await opening.spend()
+        if not opening.granted:
+            return False
+        granted = [Call(key=grant.id, name=grant.id, arguments=grant.arguments) for grant in opening.granted]
+        await self._say(self.machine.grant(granted))
+        return True
+
+    async def _lists(self, servers: Sequence[ToolServer]) -> None:
+        """Ask servers for their tools, all at once. Raises ``ApiError`` for one that cannot say."""
+        listed = {item.server_label for item in self.machine.finished if isinstance(item, McpListTools)}
+        await _side_by_side([self._list(server) for server in servers if server.label not in listed])
+
+    async def _list(self, server: ToolServer) -> None:
+        if server.label not in self.machine.lists:
+            await self._tell_list(lambda: self.machine.open_list(server.label))
+        try:
+            tools = await server.list()
+        except Unlisted as fault:
+            error = _unlisted(server.label, fault)
+            await self._tell_list(lambda: self.machine.fail_list(server.label, error.error.message))
+            raise error from fault
+        await self._tell_list(lambda: self.machine.close_list(server.label, tools))
+
+    async def _tell_list(self, step: Callable[[], list[StreamEvent]]) -> None:
+        async with self._turnstile:
+            if self._held and self._holds_lists:
+                self._held += step()
+            else:
+                await self._say(step())
+
+    # Model and tools
+
     def _next_turn(self) -> Turn:
         """The first turn, or the one after what was said and answered."""
         first, said = self._task.turn, self.machine.said
-        if not said:
+        if not self.machine.may_call_on:
+            first = _without(first, self._task.tools)
+        if not self.machine.has_spoken:
             return first
         return replace(
             first,
@@ -232,19 +212,7 @@ class Running:
 
     async def _answers(self, calls: list[OpenCall]) -> None:
         """A tool that breaks its word and raises stops none of the others: what they did is told and kept."""
-        faults: list[Exception] = []
-
-        async def answer(call: OpenCall) -> None:
-            try:
-                await self._answer(call)
-            except Exception as fault:  # noqa: BLE001 - raised below
-                faults.append(fault)
-
-        async with anyio.create_task_group() as group:
-            for call in calls:
-                group.start_soon(answer, call)
-        if faults:
-            raise faults[0]
+        await _side_by_side([self._answer(call) for call in calls])
 
     async def _answer(self, call: OpenCall) -> None:
         """Tools answer side by side: events are numbered and emitted by one of them at a time."""
@@ -306,16 +274,38 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
+async def _side_by_side(works: list[Coroutine[None, None, None]]) -> None:
+    """Do all to their ends; then raise the first fault, if there is one."""
+    faults: list[Exception] = []
+
+    async def do(work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        except Exception as fault:  # noqa: BLE001 - raised below
+            faults.append(fault)
+
+    async with anyio.create_task_group() as group:
+        for work in works:
+            group.start_soon(do, work)
+    if faults:
+        raise faults[0]
+
+
+def _unlisted(label: str, fault: Unlisted) -> ApiError:
+    return mcp_refused(label) if fault.is_refused else mcp_unreachable(label, status=fault.status)
+
+
+def _without(turn: Turn, names: Container[str]) -> Turn:
+    """A turn in which the functions of these names cannot be called."""
+    functions = [function for function in turn.functions if function.name not in names]
+    choice = turn.choice
+    if choice.names is not None:
+        choice = replace(choice, names=[name for name in choice.names if name not in names])
+    if not functions or choice.names == []:
+        choice = Choice("none")
+    return replace(turn, functions=functions, choice=choice)
+
+
 def _relaxed(choice: Choice) -> Choice:
     """What was demanded has been called: from now on the model may answer."""
     return replace(choice, mode="auto") if choice.mode == "required" else choice
-
-
-def _response_error(error: UpstreamError) -> ResponseError:
-    match error.fault:
-        case "rate_limit_exceeded" | "context_length_exceeded":
-            return ResponseError(code=error.fault, message=str(error))
-        case "content_filter" | "invalid_request":
-            return ResponseError(code="invalid_prompt", message=str(error))
-        case "server_error" | "timeout" | "unavailable" | "misconfigured":
-            return ResponseError(code="server_error", message=str(error))

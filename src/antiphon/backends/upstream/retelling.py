@@ -1,13 +1,15 @@
-"""Tells a chat model about calls: each call as that of a function, each output as text and what is seen beside it."""
+"""Tells a model about calls: whoever ran them, each is that of a function, with its output."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import UNSET, Raw, Struct
 
+from antiphon.core.naming import function_name
+from antiphon.core.turn import Output
 from antiphon.protocol.calls import (
     ApplyPatchCall,
     ApplyPatchCallOutput,
@@ -16,16 +18,19 @@ from antiphon.protocol.calls import (
     ImageGenerationCall,
     LocalShellCall,
     LocalShellCallOutput,
+    McpApprovalRequest,
     McpCall,
     ShellCall,
     ShellCallOutput,
     WebSearchCall,
 )
 from antiphon.protocol.computer import Action, ComputerCall, ComputerCallOutput
-from antiphon.protocol.content import InputImage, InputPart, InputText
+from antiphon.protocol.content import InputImage, InputText
 from antiphon.protocol.items import CustomToolCall, CustomToolCallOutput, FunctionCall, FunctionCallOutput
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from antiphon.protocol.items import Item
 
 
@@ -35,19 +40,18 @@ class Called(Struct, frozen=True):
     id: str
     name: str
     arguments: str
-    output: str | None = None
+    output: Output | None = None
 
 
 class Answered(Struct, frozen=True):
-    """What came of a call: text, and parts that are no text."""
+    """What came of a call."""
 
     id: str
-    text: str
-    shown: Sequence[InputPart] = ()
+    output: Output
 
 
 class Told(Struct, frozen=True):
-    """What an item is to a chat model; neither for an item that means nothing to it."""
+    """What an item is to a model that knows functions alone; neither for an item that means nothing to it."""
 
     call: Called | None = None
     answer: Answered | None = None
@@ -92,7 +96,7 @@ class Garbled(Struct, frozen=True):
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
-def retell(item: Item, outputs: dict[str, str]) -> Told:
+def retell(item: Item, outputs: Mapping[str, Output]) -> Told:
     """Tell of any item that is neither a message nor a thought. ``outputs`` holds what hosted calls answered, by id."""
     if item.id in outputs:
         return _hosted(item, outputs[item.id])
@@ -102,17 +106,22 @@ def retell(item: Item, outputs: dict[str, str]) -> Told:
         case CustomToolCall():
             return Told(Called(item.call_id, item.name, _json(Input(item.input))))
         case FunctionCallOutput() | CustomToolCallOutput():
-            return Told(answer=_answered(item.call_id, item.output))
+            return Told(answer=Answered(item.call_id, item.output))
         case McpCall(output=str(output)):
             return _hosted(item, output)
         case _:
             return _client_run(item)
 
 
-def _hosted(item: Item, output: str) -> Told:
+def short_id(id: str, limit: int) -> str:
+    """An id of a call that an upstream takes: the same, or where it has more than ``limit`` characters, a digest."""
+    return id if len(id) <= limit else "call_" + hashlib.blake2s(id.encode(), digest_size=16).hexdigest()
+
+
+def _hosted(item: Item, output: Output) -> Told:
     match item:
-        case McpCall():
-            name, arguments = item.name, _object(item.arguments)
+        case McpCall() | McpApprovalRequest():
+            name, arguments = function_name(item.server_label, item.name), _object(item.arguments)
         case FileSearchCall():
             name, arguments = "file_search", _json(Queries(item.queries))
         case WebSearchCall():
@@ -146,18 +155,10 @@ def _client_run(item: Item) -> Told:
             actions = item.actions or ([] if item.action is UNSET else [item.action])
             return Told(Called(item.call_id, "computer", _json(Actions(actions))))
         case ComputerCallOutput():
-            seen = [InputImage(image_url=item.output.image_url, file_id=item.output.file_id)]
-            return Told(answer=Answered(item.call_id, "The screen is shown below.", seen))
+            seen = InputImage(image_url=item.output.image_url, file_id=item.output.file_id)
+            return Told(answer=Answered(item.call_id, [InputText(text="The screen is shown below."), seen]))
         case _:
             return Told()
-
-
-def _answered(call_id: str, output: str | list[InputPart]) -> Answered:
-    if isinstance(output, str):
-        return Answered(call_id, output)
-    text = "\n".join(part.text for part in output if isinstance(part, InputText))
-    shown = [part for part in output if not isinstance(part, InputText)]
-    return Answered(call_id, text or ("The output is shown below." if shown else ""), shown)
 
 
 def _object(arguments: str) -> str:

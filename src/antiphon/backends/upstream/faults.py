@@ -42,6 +42,9 @@ PARAMS = {
     **{
         name: name
         for name in (
+            "input",
+            "instructions",
+            "max_output_tokens",
             "temperature",
             "top_p",
             "top_logprobs",
@@ -49,10 +52,14 @@ PARAMS = {
             "frequency_penalty",
             "tools",
             "tool_choice",
+            "reasoning.effort",
+            "reasoning.summary",
+            "text.format",
+            "text.verbosity",
         )
     },
 }
-"""What a caller calls the parameter that an upstream complains about."""
+"""What a caller calls the parameter that an upstream complains about; a place in a list is the upstream's own."""
 
 CONTEXT_WORDS = re.compile(
     r"context_length_exceeded|exceed_context_size|context_exceeded|(maximum|model's) context length"
@@ -72,6 +79,7 @@ SECRET = re.compile(r"\b(sk|pk|key|Bearer)[-_ ][\w.*-]{6,}|[\w-]{24,}")
 UNQUOTABLE = re.compile(rf"https?:|www\.|[<>{{}}\\]|[^\x20-\x7e]|(^|\s)/\w|{SECRET.pattern}")
 
 STATUSES = (
+    (re.compile(r"content_?(filter|policy)|invalid_prompt|image|policy_violation", re.IGNORECASE), 400),
     (re.compile(r"rate_?limit|quota|too_?many|resource_exhausted", re.IGNORECASE), 429),
     (re.compile(r"time_?out|deadline", re.IGNORECASE), 504),
     (re.compile(r"overloaded|unavailable", re.IGNORECASE), 503),
@@ -225,7 +233,7 @@ def _error(
         words = complaint.message
         if isinstance(words, str) and len(words) <= QUOTE_LIMIT and not UNQUOTABLE.search(words.strip()):
             message = words.strip() or message
-        param = PARAMS.get(str(complaint.param))
+        param = PARAMS.get(str(complaint.param).partition("[")[0])
     return UpstreamError(fault, message, param=param, retry_after=retry_after, detail=detail)
 
 

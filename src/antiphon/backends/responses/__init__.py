@@ -1,0 +1,89 @@
+"""The backend for an upstream that speaks the Responses API itself: OpenAI, Azure, vLLM, or another Antiphon."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from antiphon.backends.responses.asking import to_wire
+from antiphon.backends.responses.config import Config
+from antiphon.backends.responses.hearing import Decoder
+from antiphon.backends.responses.telling import servers
+from antiphon.backends.upstream import Upstream
+from antiphon.backends.upstream.faults import fault_of_answer
+from antiphon.backends.upstream.replies import ERROR_LIMIT, confidential, drain, hiding, secrets_in
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from antiphon.backends.upstream import Reply
+    from antiphon.core.deltas import Delta
+    from antiphon.core.turn import Turn
+
+__all__ = ["Config", "Decoder", "Responses", "to_wire"]
+
+log = logging.getLogger(__name__)
+
+
+class Responses:
+    """Speaks the Responses API to one upstream, over connections of its own."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._secrets = secrets_in(config.base_url, config.api_key, *config.headers.values())
+        self._path = "/responses" + (f"?api-version={config.api_version}" if config.api_version else "")
+        self._upstream = Upstream(
+            config.base_url,
+            headers=_headers(config),
+            connect_seconds=config.connect_timeout,
+            idle_seconds=config.idle_timeout,
+        )
+
+    async def stream(self, turn: Turn) -> AsyncGenerator[list[Delta], None]:
+        """Ask the model and yield what it says, one list for each read. Closing the generator closes the connection.
+
+        Raises `UpstreamError` for an answer with an error status and for an error inside the stream; one that is cut
+        short ends without `Finish`.
+        """
+        decoder = Decoder(hosted=bool(turn.handed_over))
+        with hiding([*self._secrets, *_secrets(turn)]), await self._ask(turn) as reply:
+            while not decoder.finished and (chunk := await reply.take()):
+                if deltas := decoder.feed(chunk):
+                    yield deltas  # noqa: ASYNC119 - the engine reads under `aclosing`, so the reply is left in its task
+                if decoder.error is not None:
+                    raise decoder.error
+            if not decoder.finished and (deltas := decoder.end()):
+                yield deltas  # noqa: ASYNC119 - as above
+            if not reply.is_over:
+                await drain(reply)
+        if decoder.ignored:
+            log.warning(
+                "upstream items ignored", extra={"action": "upstream_ignored", "types": sorted(decoder.ignored)}
+            )
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._upstream.aclose()
+
+    async def _ask(self, turn: Turn) -> Reply:
+        reply = await self._upstream.post(self._path, to_wire(turn, self._config))
+        if reply.status == HTTPStatus.OK:
+            return reply
+        with reply:
+            body = await reply.read(ERROR_LIMIT)
+        raise fault_of_answer(reply.status, reply.headers, body)
+
+
+def _headers(config: Config) -> dict[str, str]:
+    if config.api_key is None:
+        return config.headers
+    name = config.api_key_header or ("api-key" if config.api_version else "authorization")
+    key = f"Bearer {config.api_key}" if name.lower() == "authorization" else config.api_key
+    return {name: key, **config.headers}
+
+
+def _secrets(turn: Turn) -> list[str]:
+    """What the tools of a turn are told in confidence."""
+    words = [tool.authorization for tool in servers(turn) if isinstance(tool.authorization, str)]
+    return confidential([*words, *(value for tool in servers(turn) for value in (tool.headers or {}).values())])

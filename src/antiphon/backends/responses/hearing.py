@@ -1,0 +1,211 @@
+"""Turns the bytes of a Responses stream into deltas. Pure: no I/O, no clock.
+
+* An event whose type means nothing here is skipped, and so is an item that nobody asked for: ``ignored`` has its
+  type.
+* A thought is what comes as raw reasoning or as its summary. Where one part follows another, or one message another,
+  a blank line stands between them.
+* ``response.completed`` and ``response.incomplete`` end the stream, ``response.failed`` and ``error`` fail it. What
+  follows is not heard.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from antiphon.backends import UpstreamError
+from antiphon.backends.responses import events
+from antiphon.backends.responses.calling import Calls
+from antiphon.backends.responses.hosting import TYPES, Hosted
+from antiphon.backends.upstream.faults import Complaint, fault_of_event, read_complaint
+from antiphon.backends.upstream.framing import Frames
+from antiphon.core.deltas import Finish, Refused, Text, Thought, Went, Wrote
+from antiphon.protocol.content import Logprob, TopLogprob
+from antiphon.protocol.response import InputTokens, OutputTokens, Usage
+
+if TYPE_CHECKING:
+    from antiphon.core.deltas import Delta, FinishReason
+
+Place = tuple[Literal["text", "thought"], int | None, str]
+"""What is being said: of what sort, in which item, and in which part of a thought."""
+
+CALLS = frozenset({"function_call", "custom_tool_call"})
+PROSE = frozenset({"message", "reasoning"})
+BREAK = "\n\n"
+NO_EVENT = "The model's server sent something that is no event of the Responses API."
+
+
+class Decoder:
+    """Hears one stream. ``finished`` turns true with the `Finish`, after which nothing more is heard.
+
+    With ``hosted`` the upstream was handed tools, and what they make is told; else it is ignored.
+    """
+
+    def __init__(self, *, hosted: bool = False) -> None:
+        self.finished = False
+        self.error: UpstreamError | None = None
+        self.ignored: set[str] = set()
+        self._frames = Frames()
+        self._head = msgspec.json.Decoder(events.Head).decode
+        self._piece = msgspec.json.Decoder(events.Piece).decode
+        self._calls = Calls()
+        self._hosted = Hosted() if hosted else None
+        self._place: Place | None = None
+        self._logprobs: list[Logprob] = []
+
+    def feed(self, chunk: bytes) -> list[Delta]:
+        """Take the next bytes, cut anywhere, and give what they complete.
+
+        Raises `UpstreamError` if the upstream reports an error or sends what is no event. Where something was said
+        before it in the same bytes, that is given, and ``error`` holds what is to be raised then.
+        """
+        return self._all(self._frames.feed(chunk))
+
+    def end(self) -> list[Delta]:
+        """The bytes are over: give what is left. If they were cut short, there has been no `Finish`."""
+        return self._all(self._frames.end())
+
+    def _all(self, frames: list[bytes]) -> list[Delta]:
+        deltas: list[Delta] = []
+        for frame in frames:
+            if self.finished or self.error is not None or frame.strip() == b"[DONE]":
+                break
+            try:
+                deltas += self._heard(frame)
+            except UpstreamError as error:
+                self.error = error
+        if self.error is not None and not deltas:
+            raise self.error
+        return deltas
+
+    def _heard(self, frame: bytes) -> list[Delta]:
+        try:
+            return self._hear(self._head(frame).type, frame)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise UpstreamError("server_error", NO_EVENT, detail=str(error)) from error
+
+    def _hear(self, type: str, frame: bytes) -> list[Delta]:
+        if type in events.PIECES:
+            return self._hear_piece(type, self._piece(frame))
+        if type in events.SHOWN:
+            shown = msgspec.json.decode(frame, type=events.Shown)
+            return self._begin(shown) if type.endswith("added") else self._end(shown)
+        if type in events.WHOLES:
+            return [*self._calls.whole(msgspec.json.decode(frame, type=events.Whole))]
+        if type in events.MCP_PHASES:
+            return self._go_on(type, msgspec.json.decode(frame, type=events.Phase))
+        if type in events.ENDS:
+            return self._finish(type, msgspec.json.decode(frame, type=events.Ended).response)
+        if type in {"response.failed", "error", ""}:
+            raise _fault(frame)
+        return []
+
+    def _hear_piece(self, type: str, piece: events.Piece) -> list[Delta]:
+        match type:
+            case "response.output_text.delta":
+                return self._text(piece)
+            case "response.refusal.delta":
+                self._place = None
+                return [Refused(piece.delta)] if piece.delta else []
+            case "response.reasoning_text.delta":
+                return self._thought(f"text {piece.content_index}", piece)
+            case "response.reasoning_summary_text.delta":
+                return self._thought(f"summary {piece.summary_index}", piece)
+            case "response.mcp_call_arguments.delta":
+                is_open = self._hosted is not None and self._hosted.is_open(piece.item_id)
+                return [Wrote(piece.item_id, piece.delta)] if is_open else []
+            case _:
+                return [*self._calls.feed(piece)]
+
+    def _text(self, piece: events.Piece) -> list[Delta]:
+        # A token that holds only part of a character has a probability and no text: the next text brings it.
+        logprobs = [*self._logprobs, *map(_logprob, piece.logprobs or ())]
+        self._logprobs = [] if piece.delta else logprobs
+        if not piece.delta:
+            return []
+        text = Text(piece.delta, logprobs)
+        return [Text(BREAK), text] if self._moves_to(("text", piece.output_index, "")) else [text]
+
+    def _thought(self, part: str, piece: events.Piece) -> list[Delta]:
+        if not piece.delta:
+            return []
+        moves = self._moves_to(("thought", piece.output_index, part))
+        return [Thought(BREAK), Thought(piece.delta)] if moves else [Thought(piece.delta)]
+
+    def _moves_to(self, place: Place) -> bool:
+        """Go on in this place; whether that is another one of the same sort as before."""
+        before, self._place = self._place, place
+        return before is not None and before[0] == place[0] and before != place
+
+    def _begin(self, shown: events.Shown) -> list[Delta]:
+        item = msgspec.json.decode(shown.item, type=events.ItemHead)
+        if item.type in PROSE:
+            return []
+        if item.type in CALLS:
+            self._place = None
+            return [*self._calls.begin(item, shown.output_index)]
+        if self._hosted is not None and item.type in TYPES:
+            self._place = None
+            return self._hosted.begin(shown.item)
+        self.ignored.add(item.type)
+        return []
+
+    def _end(self, shown: events.Shown) -> list[Delta]:
+        item = msgspec.json.decode(shown.item, type=events.ItemHead)
+        if item.type in CALLS:
+            return [*self._calls.end(item, shown.output_index)]
+        if self._hosted is not None and item.type in TYPES:
+            return self._hosted.end(shown.item)
+        return []
+
+    def _go_on(self, type: str, phase: events.Phase) -> list[Delta]:
+        if self._hosted is None or not self._hosted.is_open(phase.item_id):
+            return []
+        return [Went(phase.item_id, events.MCP_PHASES[type])]
+
+    def _finish(self, type: str, final: events.Final) -> list[Delta]:
+        self.finished = True
+        made = [] if self._hosted is None else self._hosted.settle(final.output or [])
+        usage = None if final.usage is None else _usage(final.usage)
+        return [*made, Finish("stop" if type == "response.completed" else _reason(final), usage)]
+
+
+def _reason(final: events.Final) -> FinishReason:
+    """What cut a response short; for a reason that is unknown here, a limit."""
+    details = final.incomplete_details
+    return "content_filter" if details and details.reason == "content_filter" else "max_output_tokens"
+
+
+def _fault(frame: bytes) -> UpstreamError:
+    """What an event means that tells of an error, or what stands in place of one."""
+    complaint = read_complaint(frame)
+    if complaint is None:
+        response = msgspec.json.decode(frame, type=dict[str, msgspec.Raw]).get("response")
+        complaint = None if response is None else read_complaint(bytes(response))
+    if complaint is None and msgspec.json.decode(frame, type=events.Head).type == "":
+        return UpstreamError("server_error", NO_EVENT)
+    return fault_of_event(complaint or Complaint())
+
+
+def _logprob(token: events.Token) -> Logprob:
+    rivals = [
+        TopLogprob(token=rival.token, logprob=rival.logprob, bytes=rival.bytes or [])
+        for rival in token.top_logprobs or ()
+    ]
+    return Logprob(token=token.token, logprob=token.logprob, bytes=token.bytes or [], top_logprobs=rivals)
+
+
+def _usage(spent: events.Spent) -> Usage:
+    heard, said = spent.input_tokens or 0, spent.output_tokens or 0
+    details = spent.input_tokens_details or events.InputDetails()
+    thought = spent.output_tokens_details or events.OutputDetails()
+    return Usage(
+        input_tokens=heard,
+        input_tokens_details=InputTokens(
+            cached_tokens=details.cached_tokens or 0, cache_write_tokens=details.cache_write_tokens or 0
+        ),
+        output_tokens=said,
+        output_tokens_details=OutputTokens(reasoning_tokens=thought.reasoning_tokens or 0),
+        total_tokens=heard + said,
+    )

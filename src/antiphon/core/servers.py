@@ -1,0 +1,57 @@
+"""What a request says of the tools of an MCP server: which the model may use, and which a person has to approve."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET, UnsetType
+
+from antiphon.protocol.tool_settings import McpApproval, McpToolFilter
+
+if TYPE_CHECKING:
+    from antiphon.protocol.calls import McpToolListing
+    from antiphon.protocol.tools import McpTool
+
+
+def is_allowed(tool: McpTool, listing: McpToolListing) -> bool:
+    """Whether the model may know of a tool of this server."""
+    match tool.allowed_tools:
+        case None:
+            return True
+        case list() as names:
+            return listing.name in names
+        case wanted:
+            return _matches(wanted, listing)
+
+
+def needs_approval(tool: McpTool, listing: McpToolListing) -> bool:
+    """Whether a person has to approve each call of a tool: yes, unless the request says clearly that none is needed.
+
+    What is named as ``always`` needs one, whatever is said of ``never``; so does what is named by neither.
+    """
+    match tool.require_approval:
+        case "never":
+            return False
+        case McpApproval(always=always, never=never):
+            return _names(always, listing) or not _names(never, listing)
+        case _:
+            return True
+
+
+def is_read_only(listing: McpToolListing) -> bool:
+    """Whether the server says of a tool that it changes nothing."""
+    return listing.annotations is not UNSET and listing.annotations.get("read_only") is True
+
+
+def _names(wanted: McpToolFilter | None | UnsetType, listing: McpToolListing) -> bool:
+    """Whether a filter of approvals means a tool; an empty one means none."""
+    if not isinstance(wanted, McpToolFilter):
+        return False
+    is_empty = wanted.read_only is None and not isinstance(wanted.tool_names, list)
+    return not is_empty and _matches(wanted, listing)
+
+
+def _matches(wanted: McpToolFilter, listing: McpToolListing) -> bool:
+    if isinstance(wanted.tool_names, list) and listing.name not in wanted.tool_names:
+        return False
+    return wanted.read_only is None or wanted.read_only is is_read_only(listing)

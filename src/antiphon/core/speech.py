@@ -1,0 +1,239 @@
+"""What a model says in a turn becomes items, one written at a time, in the order in which they were begun."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from antiphon.core.calls import FUNCTION, CallKind, OpenCall
+from antiphon.core.deltas import Began, Call, Delta, Finish, Made, Refused, Text, Thought, Went, Wrote
+from antiphon.core.foreign import Foreign
+from antiphon.core.mcp_calls import Asking
+from antiphon.core.notes import CallOpened, CallWritten, Note
+from antiphon.core.writing import Finished, WritingMessage, WritingThought
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from antiphon.core.output import Output
+    from antiphon.core.past import Past
+    from antiphon.core.place import EndStatus, NewId, Place
+    from antiphon.protocol.events import StreamEvent
+    from antiphon.protocol.items import OutputItem
+
+
+class Manner(Struct, frozen=True):
+    """How a model may speak: which names stand for tools of the server, and what it may call.
+
+    A call of a name that is not among ``kinds`` is the client's. ``allowed`` names the only functions that may be
+    called (None: all); a call of another is not said. ``most_calls``: how many calls the server makes in one response;
+    a further one is not said (None: no bound). ``raw_thoughts`` shows reasoning as it is, not as a summary.
+    """
+
+    kinds: dict[str, CallKind] = {}
+    allowed: frozenset[str] | None = None
+    most_calls: int | None = None
+    is_parallel: bool = True
+    raw_thoughts: bool = False
+
+
+class Speech:
+    """The turns of a model, as items of an output. ``calls`` are those of the last turn, by the upstream's key."""
+
+    def __init__(self, output: Output, past: Past, *, new_id: NewId, note: Callable[[Note], None]) -> None:
+        self.manner = Manner()
+        self.calls = past.calls
+        self.hosted_calls = past.hosted_calls
+        self._output = output
+        self._new_id = new_id
+        self._note = note
+        self._message, self._thought, self._call = past.message, past.thought, past.call
+        self._foreign: dict[str, Foreign] = {}
+        self._later: list[Delta] = []
+        self._unsaid: set[str] = set()
+
+    def begin(self) -> None:
+        """A new turn."""
+        self.calls = {}
+        self._unsaid = set()
+
+    def hear(self, delta: Delta) -> list[StreamEvent]:
+        """What the model says next, anything but its end."""
+        if type(delta) is Text and self._message is not None:
+            return self._message.write(delta.text, delta.logprobs) if delta.text else []
+        if self._call is not None and not self._goes_on(self._call, delta):
+            self._later.append(delta)
+            return []
+        match delta:
+            case Call():
+                return self._said_call(delta)
+            case Text() | Refused() | Thought():
+                return self._prose(delta) if delta.text else []
+            case foreign:
+                return self._heard_of(foreign)
+
+    def grant(self, call: Call) -> list[StreamEvent]:
+        """A call that a person approved, which no model has to say again: whole, and past every rule for models."""
+        return self._open_call(call) + self.close("completed")
+
+    def end(self, status: EndStatus) -> list[StreamEvent]:
+        """Close all that is open, and hear what had to wait."""
+        events: list[StreamEvent] = []
+        while self._later:
+            events += self.close(status)
+            events += self._hear_later()
+        events += self.close(status)
+        for foreign in self._foreign.values():
+            events += foreign.break_off(self._output)
+        self._foreign = {}
+        return events
+
+    def say_nothing(self) -> list[StreamEvent]:
+        """The message of a turn in which nothing is said."""
+        return self._writing_message()[0]
+
+    def close(self, status: EndStatus) -> list[StreamEvent]:
+        """End whatever is being written."""
+        if self._call is not None:
+            call, self._call = self._call, None
+            return self._close_call(call, status)
+        writing = self._message or self._thought
+        if writing is None:
+            return []
+        self._message = self._thought = None
+        return self._keep(writing.close(status))
+
+    def break_off_thought(self) -> list[StreamEvent]:
+        """End a thought that is left half thought."""
+        if self._thought is None:
+            return []
+        thought, self._thought = self._thought, None
+        return self._keep(thought.break_off())
+
+    def _keep(self, ended: Finished) -> list[StreamEvent]:
+        self._output.done[ended.output_index] = ended.item
+        return ended.events
+
+    # Prose
+
+    def _prose(self, delta: Text | Refused | Thought) -> list[StreamEvent]:
+        match delta:
+            case Thought(text):
+                if self._thought is not None:
+                    return self._thought.write(text)
+                events = self.close("completed")
+                thought = self._thought = WritingThought(self._place("rs"), raw=self.manner.raw_thoughts)
+                return [*events, *thought.open(), *thought.write(text)]
+            case Text(text, logprobs):
+                events, message = self._writing_message()
+                return [*events, *message.write(text, logprobs)]
+            case Refused(text):
+                events, message = self._writing_message()
+                return [*events, *message.refuse(text)]
+
+    def _writing_message(self) -> tuple[list[StreamEvent], WritingMessage]:
+        if self._message is not None:
+            return [], self._message
+        events = self.close("completed")
+        message = self._message = WritingMessage(self._place("msg"))
+        return [*events, *message.open()], message
+
+    # Calls
+
+    def _goes_on(self, call: OpenCall, delta: Delta) -> bool:
+        """Whether a delta can be heard now: the model writes one item at a time, and leaves no call half written."""
+        match delta:
+            case Call(key=key) if key == call.key:
+                return True
+            case _:
+                return not self._later and call.is_whole()
+
+    def _said_call(self, delta: Call) -> list[StreamEvent]:
+        known = self.calls.get(delta.key)
+        if known is not None:
+            return self._more_arguments(known, delta.arguments)
+        if delta.key in self._unsaid:  # its fragments lack its name
+            return []
+        if self._may_call(delta.name):
+            return self._open_call(delta)
+        self._unsaid.add(delta.key)
+        return []
+
+    def _may_call(self, name: str) -> bool:
+        manner = self.manner
+        if self.calls and not manner.is_parallel:
+            return False
+        if manner.allowed is not None and name not in manner.allowed:
+            return False
+        kind = manner.kinds.get(name, FUNCTION)
+        return not kind.hosted or manner.most_calls is None or self.hosted_calls < manner.most_calls
+
+    def _open_call(self, delta: Call) -> list[StreamEvent]:
+        events = self.close("completed")
+        kind = self.manner.kinds.get(delta.name, FUNCTION)
+        place = self._output.nowhere() if isinstance(kind, Asking) else self._place(kind.prefix)
+        call = OpenCall(kind, place, key=delta.key, name=delta.name, call_id=self._new_id("call"))
+        self._call = self.calls[delta.key] = call
+        if kind.hosted:
+            self.hosted_calls += 1
+            self._note(CallOpened(call.id, call.key, call.name, call.call_id))
+        opened = [] if isinstance(kind, Asking) else call.open()
+        return [*events, *opened, *self._more_arguments(call, delta.arguments)]
+
+    def _more_arguments(self, call: OpenCall, arguments: str) -> list[StreamEvent]:
+        if not arguments or call is not self._call:  # a closed call was whole: white space is all that can follow
+            return []
+        events = call.write(arguments)
+        if self._later and call.is_whole():
+            events += self.close("completed")
+            events += self._hear_later()
+        return events
+
+    def _hear_later(self) -> list[StreamEvent]:
+        later, self._later = self._later, []
+        return [event for delta in later for event in self.hear(delta)]
+
+    def _close_call(self, call: OpenCall, status: EndStatus) -> list[StreamEvent]:
+        events = call.close(status)
+        if isinstance(call.kind, Asking):
+            return self._ask(call, call.kind)
+        if call.kind.hosted and status == "completed":
+            self._note(CallWritten(call.id, call.arguments))
+            return events
+        return [*events, self._output.end(call.place, call.kind.item(call))]
+
+    def _ask(self, call: OpenCall, kind: Asking) -> list[StreamEvent]:
+        """Ask for the approval of a call; one that was cut short is forgotten."""
+        if call.status != "completed":
+            del self.calls[call.key]
+            return []
+        place = call.place = self._output.place(kind.sign(self._new_id(kind.prefix), call.arguments))
+        item = kind.item(call)
+        return [place.added(item), self._output.end(place, item)]
+
+    # Tools of the upstream's own
+
+    def _heard_of(self, delta: Began | Wrote | Went | Made | Finish) -> list[StreamEvent]:
+        match delta:
+            case Began(item):
+                return self._began(item)
+            case Wrote(id, arguments) if id in self._foreign:
+                return self._foreign[id].write(arguments)
+            case Went(id, phase) if id in self._foreign:
+                return self._foreign[id].go_on(phase)
+            case Made(item):
+                events = [] if item.id in self._foreign else self._began(item)
+                return events + self._foreign.pop(item.id).close(item, self._output)
+            case _:  # of an item that never began, or is finished
+                return []
+
+    def _began(self, item: OutputItem) -> list[StreamEvent]:
+        if item.id in self._foreign:
+            return []
+        events = self.close("completed")
+        foreign = self._foreign[item.id] = Foreign(self._output.place(item.id), item)
+        return events + foreign.open()
+
+    def _place(self, prefix: str) -> Place:
+        return self._output.place(self._new_id(prefix))

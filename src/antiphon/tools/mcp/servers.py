@@ -1,0 +1,229 @@
+"""The MCP servers that requests name, and the connections to them that one process keeps."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+from anyio.to_thread import run_sync
+from msgspec.structs import replace
+
+from antiphon.core.exchanges import Exchange
+from antiphon.protocol.calls import McpHttpError, McpProtocolError
+from antiphon.tools import Unlisted
+from antiphon.tools.mcp.calling import RemoteTool
+from antiphon.tools.mcp.faults import (
+    CONNECTION_LOST,
+    CUT_OFF,
+    NO_ANSWER,
+    TIMED_OUT,
+    Failing,
+    Fault,
+    http_error,
+    outcome,
+)
+from antiphon.tools.mcp.headers import checked_headers, secrets_in
+from antiphon.tools.mcp.pool import Key, Pool, key_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from anyio.abc import TaskGroup
+
+    from antiphon.outbound import Outbound
+    from antiphon.protocol.calls import McpToolListing
+    from antiphon.protocol.tools import McpTool
+    from antiphon.tools import Audit, Tool
+    from antiphon.tools.mcp.calling import Arguments, Progress
+    from antiphon.tools.mcp.config import Config
+    from antiphon.tools.mcp.connection import Connection
+
+    Listings = list[McpToolListing]  # inside of `Server`, `list` is a method
+
+log = logging.getLogger(__name__)
+
+MOST_PAGES = 100
+LONGEST_NAME = 128
+AUDIT_SECONDS = 5.0
+
+_T = TypeVar("_T")
+
+
+class Servers:
+    """Speaks to MCP servers. One a process; connections live while `run` does."""
+
+    def __init__(self, config: Config, outbound: Outbound, *, audit: Audit | None) -> None:
+        self.config = config
+        self.audit = audit
+        self._outbound = outbound
+        self._pool = Pool(config.connections)
+        self._has_sdk = False
+        self._group: TaskGroup | None = None
+        self._runs = anyio.Event()
+
+    async def run(self) -> None:
+        """Be there for connections until cancelled; then close them all."""
+        async with anyio.create_task_group() as group:
+            self._group = group
+            self._runs.set()
+            try:
+                await anyio.sleep_forever()
+            finally:
+                self._group, self._runs = None, anyio.Event()
+
+    def server(self, tool: McpTool, *, url: str, tenant: str, response: str, sees_images: bool) -> Server:
+        """The server of a tool that a request of ``tenant`` names. Nothing is sent yet.
+
+        Raises `ValueError` for headers that cannot be sent: see `checked_headers`.
+        """
+        blank = Exchange(tenant=tenant, response=response, server_label=tool.server_label, server_url=url)
+        return Server(self, blank, checked_headers(tool), sees_images=sees_images)
+
+    @asynccontextmanager
+    async def connection(self, key: Key, headers: dict[str, str]) -> AsyncGenerator[Connection, None]:
+        """A connection of the key, which may not be open yet."""
+        if not self._has_sdk:
+            # The SDK takes a second and tens of MB: the first connection pays for it, in a thread, and no start does.
+            await run_sync(import_module, "antiphon.tools.mcp.connection")
+            self._has_sdk = True
+        from antiphon.tools.mcp.connection import Connection  # noqa: PLC0415 - the thread has imported it
+
+        await self._runs.wait()
+
+        def start() -> Connection:
+            connection = Connection(key.url, headers, self._outbound, self.config)
+            self._start(key, connection)
+            return connection
+
+        async with self._pool.lease(key, start) as connection:
+            yield connection
+
+    def _start(self, key: Key, connection: Connection) -> None:
+        if self._group is None:
+            raise Fault(CONNECTION_LOST)
+        self._group.start_soon(self._live, key, connection)
+
+    async def _live(self, key: Key, connection: Connection) -> None:
+        try:
+            await connection.live()
+        finally:
+            self._pool.forget(key, connection)
+
+
+class Note:
+    """How an exchange ended, as far as it is known."""
+
+    def __init__(self) -> None:
+        self.outcome = "failed"
+
+
+class Server:
+    """A server, as one response speaks to it."""
+
+    def __init__(self, servers: Servers, blank: Exchange, headers: dict[str, str], *, sees_images: bool) -> None:
+        self.label = blank.server_label
+        self.url = blank.server_url
+        self.config = servers.config
+        self.sees_images = sees_images
+        self.secrets = secrets_in(headers.values())
+        self._servers = servers
+        self._blank = blank
+        self._headers = headers
+        self._key = key_of(blank.tenant, blank.server_url, headers)
+
+    async def list(self) -> Listings:
+        """All tools of the server that can be used. Raises `Unlisted`."""
+        async with self.audited(self._blank) as note:
+            try:
+                listings = await self._listed()
+            except Fault as fault:
+                note.outcome = outcome(fault.failing.error)
+                raise _unlisted(fault.failing) from fault
+            note.outcome = outcome(None)
+        return listings
+
+    def tool(self, listing: McpToolListing, approval_request_id: str | None = None) -> Tool:
+        """One of its tools, ready to be called."""
+        return RemoteTool(self, listing, approval_request_id)
+
+    async def call(self, name: str, arguments: Arguments, progress: Progress) -> Arguments:
+        """The result of a tool as the server sent it. Raises `Fault`."""
+        try:
+            return await self._once(lambda connection: connection.call(name, arguments, progress))
+        except Fault as fault:
+            if not fault.failing.is_worth_another:
+                raise
+        return await self._once(lambda connection: connection.call(name, arguments, progress))
+
+    def exchange(self, *, tool: str, arguments: str, approval_request_id: str | None) -> Exchange:
+        """What an audit tells of a call."""
+        return replace(self._blank, tool=tool, arguments=arguments, approval_request_id=approval_request_id)
+
+    @asynccontextmanager
+    async def audited(self, exchange: Exchange) -> AsyncGenerator[Note, None]:
+        """Keep that an exchange begins, before anything of it is sent; and how it ended, even if it was cancelled."""
+        note = Note()
+        audit = self._servers.audit
+        number = await audit.begin(exchange) if audit is not None else 0
+        try:
+            yield note
+        except anyio.get_cancelled_exc_class():
+            note.outcome = "cancelled"
+            raise
+        finally:
+            if audit is not None:
+                with anyio.move_on_after(AUDIT_SECONDS, shield=True):
+                    await audit.end(number, note.outcome)
+
+    async def _listed(self) -> Listings:
+        with anyio.move_on_after(self.config.list_seconds):
+            try:
+                return await self._once(self._pages)
+            except Fault as fault:
+                # A listing changes nothing: it is made again even if it may have been made.
+                if not (fault.failing.is_worth_another or fault.failing in {CUT_OFF, CONNECTION_LOST}):
+                    raise
+            return await self._once(self._pages)
+        raise Fault(Failing(error=http_error(TIMED_OUT, "The MCP server did not list its tools in time.")))
+
+    async def _pages(self, connection: Connection) -> Listings:
+        found: Listings = []
+        cursors: set[str] = set()
+        cursor: str | None = None
+        for _ in range(MOST_PAGES):
+            page, cursor = await connection.list_page(cursor)
+            found += page
+            if len(found) > self.config.max_tools:
+                raise _unusable(f"The MCP server has more than {self.config.max_tools} tools.")
+            if not cursor:
+                return self._named(found)
+            if cursor in cursors:
+                raise _unusable("The MCP server's list of tools does not end.")
+            cursors.add(cursor)
+        raise _unusable(f"The MCP server's list of tools has more than {MOST_PAGES} pages.")
+
+    def _named(self, found: Listings) -> Listings:
+        named = [listing for listing in found if 0 < len(listing.name) <= LONGEST_NAME]
+        if len(named) < len(found):
+            log.warning("tools left out", extra={"action": "mcp_tools_left_out", "count": len(found) - len(named)})
+        return named
+
+    async def _once(self, use: Callable[[Connection], Awaitable[_T]]) -> _T:
+        async with self._servers.connection(self._key, self._headers) as connection:
+            return await use(connection)
+
+
+def _unusable(message: str) -> Fault:
+    return Fault(Failing(error=http_error(NO_ANSWER, message)))
+
+
+def _unlisted(failing: Failing) -> Unlisted:
+    match failing.error:
+        case McpHttpError(code=code, message=message):
+            status = NO_ANSWER if code == TIMED_OUT else code
+            return Unlisted(message, status=status, is_refused=failing.is_refused)
+        case McpProtocolError(code=code):
+            return Unlisted(f"The MCP server refused to list its tools (error {code}).")

@@ -1,0 +1,1 @@
+"""Tests of the backend for upstreams that speak the Responses API."""

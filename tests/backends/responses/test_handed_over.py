@@ -1,0 +1,95 @@
+"""A deployment that hands MCP servers over: the upstream runs their tools, and the caller sees what they made."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any  # bodies are told as plain JSON here
+
+from openai import OpenAI
+
+from antiphon.config import Config
+from tests.backends.responses.test_hearing import CASSETTES
+from tests.serving import MEMORY, serving
+from tests.upstreams import listening
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+WIKI: Any = {
+    "type": "mcp",
+    "server_label": "wiki",
+    "server_url": "https://wiki.example/mcp",
+    "authorization": "secret-token",
+}
+
+
+@contextmanager
+def handing_over(*names: str) -> Generator[tuple[OpenAI, list[dict[str, Any]]], None, None]:
+    """The official client before a server whose upstream says one cassette after another; what it was asked."""
+    cassettes = iter(names)
+    bodies: list[dict[str, Any]] = []
+
+    class Replaying(BaseHTTPRequestHandler):
+        """An upstream that follows the cassettes."""
+
+        def do_POST(self) -> None:
+            """Say the next one."""
+            bodies.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            stream = (CASSETTES / next(cassettes)).read_bytes()
+            self.send_response(200)
+            self.send_header("content-length", str(len(stream)))
+            self.end_headers()
+            self.wfile.write(stream)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing of it."""
+
+    with listening(Replaying) as upstream:
+        deployment: Any = {"name": "*", "backend": "responses", "base_url": upstream, "pass_through": True}
+        with (
+            serving(Config(store=MEMORY, deployments=[deployment])) as url,
+            OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, _strict_response_validation=True) as client,
+        ):
+            yield client, bodies
+
+
+def test_what_the_upstreams_tools_made_is_the_callers() -> None:
+    """A list, two calls of which one failed, and the answer; the server's secret goes on, and comes back to nobody."""
+    with handing_over("openai-mcp.sse") as (client, bodies):
+        response = client.responses.create(model="m", input="hi", tools=[WIKI])
+    assert ["mcp_list_tools", "mcp_call", "mcp_call", "message"] == [item.type for item in response.output]
+    assert ["completed", "failed"] == [item.status for item in response.output if item.type == "mcp_call"]
+    assert [WIKI] == bodies[0]["tools"]
+    assert "secret-token" not in response.to_json()
+
+
+def test_an_approval_that_is_given_here_is_understood_there() -> None:
+    """The request goes back with the id that the upstream gave it."""
+    with handing_over("openai-mcp-approval.sse", "openai-text.sse") as (client, bodies):
+        first = client.responses.create(model="m", input="hi", tools=[WIKI])
+        asked = first.output[-1]
+        assert asked.type == "mcp_approval_request"
+        answer: Any = {"type": "mcp_approval_response", "approval_request_id": asked.id, "approve": True}
+        second = client.responses.create(model="m", previous_response_id=first.id, input=[answer], tools=[WIKI])
+    assert "Grüße, 世界 👋" == second.output_text
+    assert ["message", "mcp_list_tools", "mcp_approval_request", "mcp_approval_response"] == [
+        item["type"] for item in bodies[1]["input"]
+    ]
+    assert asked.id == bodies[1]["input"][2]["id"]
+    assert answer == bodies[1]["input"][3]
+
+
+def test_lists_that_come_side_by_side_are_told() -> None:
+    """Their ends are never told by the upstream, and are by us."""
+    with (
+        handing_over("openai-mcp-parallel-lists.sse") as (client, _),
+        client.responses.create(model="m", input="hi", tools=[WIKI], stream=True) as events,
+    ):
+        types = [event.type for event in events]
+    assert (3, 3, "response.completed") == (
+        types.count("response.output_item.added"),
+        types.count("response.output_item.done"),
+        types[-1],
+    )

@@ -1,0 +1,3 @@
+"""Hosted tools."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""MCP servers, reached through the official SDK."""
+
+from __future__ import annotations
