@@ -14,10 +14,14 @@ from benchmarks.background import Size, flushed, played, together
 from benchmarks.driver import CHAT, BrokenAnswerError, Caller, Heard, Load
 from benchmarks.ensemble import alone
 from benchmarks.floor import Floor
+from benchmarks.mcp import TURNS, chained, costs, made_call
 from benchmarks.reading import Read, Streams, Token, lateness, read_streams
 from benchmarks.replays import replayed
 from benchmarks.stage import raised
+from benchmarks.table import GOALS
 from benchmarks.telling import ChatUsage, Request, Telling
+from benchmarks.tool_calls import Load as CallLoad
+from benchmarks.tool_calls import beside_tools
 from benchmarks.upstream import EVERYTHING, Upstream
 
 BACKGROUND_ENVELOPE = 9
@@ -164,3 +168,40 @@ def test_statements_are_counted_by_what_they_are_for() -> None:
     assert [2] == counted["writes a flush"]
     assert [1] == counted["transactions a flush"]
     assert [0.5] == counted["words a flush"]
+
+
+async def test_the_mcp_server_hears_every_call_and_one_list_of_a_chain() -> None:
+    """A chain asks for its tools once, over one connection, and makes a call in each turn."""
+    async with raised() as stage, beside_tools(stage) as tools:
+        clock = await chained(tools, "one")
+        counts = await tools.counts()
+    assert TURNS + 1 == len(clock)
+    assert (1, 1, TURNS) == (counts.connections, counts.lists, counts.calls)
+
+
+async def test_calls_abreast_are_all_made_and_those_without_an_object_are_not() -> None:
+    """What is subtracted costs the server of the tools nothing; a load that is not answered whole would be raised."""
+    async with raised() as stage, beside_tools(stage) as tools:
+        await tools.play(CallLoad(responses=2, concurrency=2, rounds=2, kind="unsent"))
+        await tools.play(CallLoad(responses=1, concurrency=1, rounds=1, kind="client's"))
+        assert 0 == (await tools.counts()).calls
+        await tools.play(CallLoad(responses=4, concurrency=4, rounds=2, abreast=3))
+        assert 24 == (await tools.counts()).calls
+
+
+async def test_calls_are_measured_by_both_handshakes() -> None:
+    """Each row that a goal names is there."""
+    async with raised() as stage, beside_tools(stage) as newest, beside_tools(stage, era="handshake") as older:
+        taken = await costs(newest, older)
+    assert {goal.of for goal in GOALS if goal.measure == "mcp-call"} < set(taken)
+
+
+def test_a_response_without_a_call_that_was_made_breaks_the_benchmark() -> None:
+    """A chain is measured only where each turn has made its call."""
+    made = (
+        b'{"id":"resp_1","output":[{"type":"mcp_call","status":"completed"},{"type":"message","status":"completed"}]}'
+    )
+    assert "resp_1" == made_call(made)
+    for broken in (made.replace(b"completed", b"failed", 1), b'{"id":"resp_1","output":[]}', b"{}"):
+        with pytest.raises(BrokenAnswerError):
+            made_call(broken)

@@ -39,7 +39,6 @@ SAMPLES: dict[str, object] = {
     "retry_after": 2.0,
     "second": "conversation",
     "seconds": 120,
-    "status": 401,
     "sent": "text/plain",
     "status": 500,
     "subject": "the model behind this server",

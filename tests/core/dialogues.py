@@ -80,8 +80,8 @@ class Spoken(Struct, frozen=True):
 class Dialogue(Struct, frozen=True):
     """Turns and their end. ``steps``: how many steps are taken before it is broken off.
 
-    ``picks`` decide what tools do between two reads, one number each time. ``lists`` are the servers that say first what
-    tools they have, ``grants`` the arguments of calls that a person approved; ``most`` bounds the calls of tools.
+    ``picks`` decide what tools do between two reads, one number each time. ``lists`` are the servers that say first
+    what tools they have, ``grants`` the arguments of calls that a person approved; ``most`` bounds the calls of tools.
     """
 
     turns: list[Spoken]

@@ -221,14 +221,16 @@ def admitted(play: Play) -> list[tuple[str, str]]:
     """The calls of all turns that may be said, with their arguments."""
     calls: list[tuple[str, str]] = []
     hosted = len(play.dialogue.grants) if play.is_granted else 0
+    most = 1_000 if play.dialogue.most is None else play.dialogue.most
     for turn in play.heard:
+        said: list[tuple[str, str]] = []
         for called in allowed(play.dialogue, turn):
             is_hosted = called[0] in {SEARCH, MCP}
-            if not is_hosted or play.dialogue.most is None or hosted < play.dialogue.most:
-                calls.append(called)
-                hosted += is_hosted
-                if not play.dialogue.parallel:
-                    break
+            if (said and not play.dialogue.parallel) or (is_hosted and hosted >= most):
+                continue
+            said.append(called)
+            hosted += is_hosted
+        calls += said
     return calls
 
 

@@ -431,9 +431,10 @@ def test_a_lost_call_says_nothing_by_itself() -> None:
 
 def test_a_lost_call_keeps_the_arguments_that_were_shown() -> None:
     """What was told adds up."""
+    ids = count()
     first = Machine(
         Response(id="resp_0", created_at=NOW, model="m", status="queued"),
-        new_id=lambda prefix, ids=count(): f"{prefix}_{next(ids)}",  # type: ignore[misc]  # a default binds it
+        new_id=lambda prefix: f"{prefix}_{next(ids)}",
         manner=Manner(kinds=KINDS),
     )
     log: Emission = [*first.start()]

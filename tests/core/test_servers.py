@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from antiphon.core.servers import is_allowed, is_read_only, needs_approval
+from antiphon.core.servers import is_allowed, is_covered, is_read_only, needs_approval
 from antiphon.protocol.calls import McpToolListing
 from antiphon.protocol.tools import McpTool
 
@@ -87,3 +87,10 @@ def test_only_a_clear_word_of_the_server_says_that_a_tool_only_reads(word: objec
     assert is_read_only(READ)
     assert not is_read_only(McpToolListing(name="t", input_schema={}, annotations={"read_only": word}))
     assert not is_read_only(McpToolListing(name="t", input_schema={}, annotations={}))
+
+
+def test_a_list_that_lacks_a_named_tool_does_not_do() -> None:
+    """It was made when fewer were allowed; a filter is content with any."""
+    asked = {"none": None, "the same": ["read"], "more": ["read", "late"], "filter": {"read_only": True}}
+    covered = {name: is_covered(server(allowed_tools=wanted), TOOLS) for name, wanted in asked.items()}
+    assert {"none": True, "the same": True, "more": False, "filter": True} == covered

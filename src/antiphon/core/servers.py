@@ -9,6 +9,8 @@ from msgspec import UNSET, UnsetType
 from antiphon.protocol.tool_settings import McpApproval, McpToolFilter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from antiphon.protocol.calls import McpToolListing
     from antiphon.protocol.tools import McpTool
 
@@ -22,6 +24,12 @@ def is_allowed(tool: McpTool, listing: McpToolListing) -> bool:
             return listing.name in names
         case wanted:
             return _matches(wanted, listing)
+
+
+def is_covered(tool: McpTool, listings: Sequence[McpToolListing]) -> bool:
+    """Whether a list has all the tools that a request names: one that was made for fewer is not enough."""
+    names = tool.allowed_tools
+    return not isinstance(names, list) or {listing.name for listing in listings}.issuperset(names)
 
 
 def needs_approval(tool: McpTool, listing: McpToolListing) -> bool:

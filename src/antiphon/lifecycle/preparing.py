@@ -21,7 +21,7 @@ from antiphon.engine.task import Task
 from antiphon.ids import Ids
 from antiphon.images import with_fetched_images
 from antiphon.lifecycle import EVERY_MODEL, Caller, Deployment, Order, Policy, Prepared, encode
-from antiphon.lifecycle.remotes import Party, listed
+from antiphon.lifecycle.remotes import Party, known_lists
 from antiphon.protocol.calls import ToolSearchOutput
 from antiphon.protocol.checks import check
 from antiphon.protocol.content import InputFile, InputImage
@@ -48,6 +48,8 @@ from antiphon.protocol.refusals import (
 )
 from antiphon.protocol.request import CreateResponse
 from antiphon.protocol.response import Response
+from antiphon.protocol.tools import McpTool
+from antiphon.protocol.tools import Tool as RequestTool
 from antiphon.store import ItemRow, ResponseRow
 
 if TYPE_CHECKING:
@@ -173,7 +175,7 @@ class Preparing:
     async def _task(self, order: Order, response: Response, context: History, caller: Caller) -> Task:
         """The task of a response whose transcript is made of ``context``: all that is there when it begins."""
         deployment = self._deployment(order.name)
-        offered = offer(order.request, listed(context.items), hands_over=deployment.pass_through)
+        offered = offer(order.request, known_lists(order.request, context.items), hands_over=deployment.pass_through)
         items, outputs = context.items, context.outputs
         opening: Opening | None = None
         granted: dict[str, Tool] = {}
@@ -314,6 +316,11 @@ def _refuse_files(item: Item) -> None:
             pass
 
 
+def _is_restricted(tool: RequestTool) -> bool:
+    """Whether a tool of a server shall not be called by the model itself."""
+    return isinstance(tool, McpTool) and isinstance(tool.allowed_callers, list) and "direct" not in tool.allowed_callers
+
+
 def _without_effect(request: CreateResponse) -> list[str]:
     """The parameters that were understood and have no effect here; hints that are only echoed are none of them."""
     return [
@@ -325,6 +332,11 @@ def _without_effect(request: CreateResponse) -> list[str]:
             ("include[reasoning.encrypted_content]", "reasoning.encrypted_content" in request.include),
             ("moderation", request.moderation is not None),
             ("stream_id", request.stream_id is not None),
+            ("tools[mcp].allowed_callers", any(_is_restricted(tool) for tool in request.tools)),
+            (
+                "tools[mcp].defer_loading",
+                any(isinstance(tool, McpTool) and tool.defer_loading for tool in request.tools),
+            ),
             ("truncation", request.truncation == "auto"),
             ("input[additional_tools]", any(isinstance(item, AdditionalTools) for item in request.input)),
             ("input[configuration_update]", any(isinstance(item, ConfigurationUpdate) for item in request.input)),

@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct
 from antiphon.core.approvals import Decision
 from antiphon.core.mcp_calls import Asking
 from antiphon.core.offer import offer
-from antiphon.core.servers import needs_approval
+from antiphon.core.servers import is_covered, needs_approval
 from antiphon.engine.task import Equipment, Grant, Opening
 from antiphon.protocol.calls import McpListTools, McpToolListing
 from antiphon.protocol.errors import invalid_request
@@ -79,7 +79,7 @@ class Remotes:
         party: Party,
     ) -> Opening:
         """What a run begins with: the servers whose tools no list in the transcript names, and the approved calls."""
-        known = listed(items)
+        known = known_lists(request, items)
         return Opening(
             servers=[server for label, server in servers.items() if label not in known],
             granted=[Grant(each.request.id, each.request.arguments) for each in decided if each.answer.approve],
@@ -150,6 +150,15 @@ class Remotes:
                     param=f"{at}.tunnel_id",
                     code="invalid_value",
                 )
+
+
+def known_lists(request: CreateResponse, items: Sequence[Item]) -> dict[str, list[McpToolListing]]:
+    """The lists among these items that do for the servers of a request, by label."""
+    lists = listed(items)
+    servers = [tool for tool in request.tools if isinstance(tool, McpTool) and tool.server_label in lists]
+    return {
+        tool.server_label: lists[tool.server_label] for tool in servers if is_covered(tool, lists[tool.server_label])
+    }
 
 
 def listed(items: Sequence[Item]) -> dict[str, list[McpToolListing]]:

@@ -72,7 +72,7 @@ class ToolServer(Protocol):
     url: str
 
     async def list(self) -> list[McpToolListing]:
-        """All its tools, as it describes them. Raises `Unlisted`."""
+        """Its tools that the request allows, as it describes them. Raises `Unlisted`."""
         ...
 
     def tool(self, listing: McpToolListing, approval_request_id: str | None = None) -> Tool:

@@ -224,9 +224,7 @@ def _policy(config: Config) -> Policy:
 
 def _terms(config: Config) -> Terms:
     terms = config.background
-    return Terms(
-        runs=terms.workers, lease=terms.lease_seconds, attempts=terms.max_attempts, drain=terms.drain_seconds
-    )
+    return Terms(runs=terms.workers, lease=terms.lease_seconds, attempts=terms.max_attempts, drain=terms.drain_seconds)
 
 
 def _warn(config: Config) -> None:

@@ -23,7 +23,10 @@ from antiphon.protocol.calls import (
     LocalShellCallOutput,
     McpApprovalRequest,
     McpCall,
+    McpHttpError,
     McpListTools,
+    McpProtocolError,
+    McpToolExecutionError,
     OutcomeExit,
     SearchAction,
     ShellAction,
@@ -461,6 +464,24 @@ def test_an_image_that_a_hosted_call_gave_is_seen() -> None:
         {"role": "tool", "tool_call_id": "mcpr_1", "content": "Not made."},
         {"role": "assistant", "content": "Seen."},
     ]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (McpHttpError(code=500, message="It was down."), "It was down."),
+        (McpProtocolError(code=-32602, message="No such argument."), "No such argument."),
+        (McpToolExecutionError(content=[{"type": "text", "text": "Full."}]), '[{"type":"text","text":"Full."}]'),
+        ("Older words.", "Older words."),
+    ],
+)
+def test_a_failed_mcp_call_that_a_client_sends_back_tells_why(
+    error: McpHttpError | McpProtocolError | McpToolExecutionError | str, told: str
+) -> None:
+    """The model reads it in every form that the wire has had."""
+    failed = McpCall(id="mcp_1", server_label="s", name="fetch", arguments="{}", status="failed", error=error)
+    _, answer = json.loads(to_wire(Turn([failed]), CONFIG))["messages"]
+    assert f"The call of this tool failed: {told}" == answer["content"]
 
 
 def test_an_mcp_call_that_a_client_sends_back_speaks_for_itself() -> None:

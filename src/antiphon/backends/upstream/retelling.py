@@ -20,6 +20,9 @@ from antiphon.protocol.calls import (
     LocalShellCallOutput,
     McpApprovalRequest,
     McpCall,
+    McpHttpError,
+    McpProtocolError,
+    McpToolExecutionError,
     ShellCall,
     ShellCallOutput,
     WebSearchCall,
@@ -109,8 +112,20 @@ def retell(item: Item, outputs: Mapping[str, Output]) -> Told:
             return Told(answer=Answered(item.call_id, item.output))
         case McpCall(output=str(output)):
             return _hosted(item, output)
+        case McpCall(error=error) if error is not None:
+            return _hosted(item, f"The call of this tool failed: {_reason(error)}")
         case _:
             return _client_run(item)
+
+
+def _reason(error: McpProtocolError | McpHttpError | McpToolExecutionError | str) -> str:
+    match error:
+        case McpProtocolError(message=message) | McpHttpError(message=message):
+            return message
+        case McpToolExecutionError(content=content):
+            return _json(content)
+        case _:
+            return error
 
 
 def short_id(id: str, limit: int) -> str:

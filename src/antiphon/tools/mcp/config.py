@@ -10,7 +10,7 @@ Positive = Annotated[int, Meta(ge=1)]
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
-    """``[mcp]``.
+    """``[mcp]``: servers of others whose tools requests name, and how much time and room they are given.
 
     ``audit`` keeps what is shared with MCP servers. ``connectors`` maps a ``connector_id`` to the URL of its server.
     A call may be silent for ``call_seconds``, which each progress notification begins anew, and lasts

@@ -12,6 +12,7 @@ from anyio.to_thread import run_sync
 from msgspec.structs import replace
 
 from antiphon.core.exchanges import Exchange
+from antiphon.core.servers import is_allowed
 from antiphon.protocol.calls import McpHttpError, McpProtocolError
 from antiphon.tools import Unlisted
 from antiphon.tools.mcp.calling import RemoteTool
@@ -80,7 +81,7 @@ class Servers:
         Raises `ValueError` for headers that cannot be sent: see `checked_headers`.
         """
         blank = Exchange(tenant=tenant, response=response, server_label=tool.server_label, server_url=url)
-        return Server(self, blank, checked_headers(tool), sees_images=sees_images)
+        return Server(self, blank, tool, sees_images=sees_images)
 
     @asynccontextmanager
     async def connection(self, key: Key, headers: dict[str, str]) -> AsyncGenerator[Connection, None]:
@@ -109,6 +110,9 @@ class Servers:
     async def _live(self, key: Key, connection: Connection) -> None:
         try:
             await connection.live()
+        except Exception as error:  # noqa: BLE001 - it must not end the other connections, and this process with them
+            # What it says may hold what a server said: its kind has to do.
+            log.error("connection failed", extra={"action": "mcp_connection_failed", "kind": type(error).__name__})  # noqa: TRY400 - see above
         finally:
             self._pool.forget(key, connection)
 
@@ -123,7 +127,8 @@ class Note:
 class Server:
     """A server, as one response speaks to it."""
 
-    def __init__(self, servers: Servers, blank: Exchange, headers: dict[str, str], *, sees_images: bool) -> None:
+    def __init__(self, servers: Servers, blank: Exchange, named: McpTool, *, sees_images: bool) -> None:
+        headers = checked_headers(named)
         self.label = blank.server_label
         self.url = blank.server_url
         self.config = servers.config
@@ -131,11 +136,12 @@ class Server:
         self.secrets = secrets_in(headers.values())
         self._servers = servers
         self._blank = blank
+        self._named_by = named
         self._headers = headers
         self._key = key_of(blank.tenant, blank.server_url, headers)
 
     async def list(self) -> Listings:
-        """All tools of the server that can be used. Raises `Unlisted`."""
+        """The tools of the server that can be used and that the request allows. Raises `Unlisted`."""
         async with self.audited(self._blank) as note:
             try:
                 listings = await self._listed()
@@ -143,7 +149,7 @@ class Server:
                 note.outcome = outcome(fault.failing.error)
                 raise _unlisted(fault.failing) from fault
             note.outcome = outcome(None)
-        return listings
+        return [listing for listing in listings if is_allowed(self._named_by, listing)]
 
     def tool(self, listing: McpToolListing, approval_request_id: str | None = None) -> Tool:
         """One of its tools, ready to be called."""
