@@ -13,6 +13,7 @@ from msgspec import Struct
 from benchmarks.background import ALONE, SHARED
 from benchmarks.chain import chain
 from benchmarks.driver import WARM, BrokenAnswerError, Heard, Load
+from benchmarks.mcp import CHAIN, CROWD, mcp_call
 from benchmarks.pure import pure
 from benchmarks.replays import replays
 from benchmarks.samples import Samples
@@ -195,5 +196,11 @@ MEASURES = [
     Measure("shared-first", "first token, one stream at a time (wall)", "ms", SHARED.show("first")),
     Measure("shared-log", "the log of the 200 streams in PostgreSQL", "", SHARED.show("log")),
     Measure("replay", "replay of 45,000 events: events in a second of CPU", "", replays),
+    Measure("mcp-call", "CPU that an MCP call adds to its turn, streamed, stored", "us", mcp_call),
+    Measure("mcp-chain", "CPU per turn of a chain of 20, an MCP call in each", "us", CHAIN.show("cpu")),
+    Measure("mcp-chain-asked", "what came to the MCP server of such a chain", "", CHAIN.show("asked")),
+    Measure("mcp-many", "CPU per response, 50 at once, each calls three MCP tools at once", "us", CROWD.show("cpu")),
+    Measure("mcp-many-wall", "until all 50 are over (wall)", "ms", CROWD.show("wall")),
+    Measure("mcp-many-asked", "what came to the MCP server of all 50", "", CROWD.show("asked")),
     Measure("pure", "CPU per call of a part without I/O", "us", pure),
 ]

@@ -91,6 +91,20 @@ GOALS = [
     Goal(title="the same on PostgreSQL", measure="shared-first", of=LATER, at_most=30),
     Goal(title="two statements write a flush", measure="shared-log", of="writes a flush", at_most=2),
     Goal(title="100,000 events a CPU second are replayed", measure="replay", of="store to bytes", at_least=100_000),
+    Goal(title="an MCP call costs at most 3 ms", measure="mcp-call", of="call", at_most=3_000),
+    Goal(title="and one of nine abreast", measure="mcp-call", of="call, one of nine abreast", at_most=3_000),
+    Goal(title="and one by the older handshake", measure="mcp-call", of="call, older handshake", at_most=3_000),
+    Goal(title="a chain of 20 turns connects once", measure="mcp-chain-asked", of="connections", at_most=1),
+    Goal(title="and lists the tools once", measure="mcp-chain-asked", of="lists of tools", at_most=1),
+    Goal(
+        title="its last turns cost at most 1.25 times its first",
+        measure="mcp-chain",
+        of="turns 16 to 20",
+        over="turns 2 to 6",
+        at_most=1.25,
+    ),
+    Goal(title="150 MCP calls at once are answered", measure="mcp-many-asked", of="calls answered", at_least=150),
+    Goal(title="over at most 100 connections", measure="mcp-many-asked", of="connections", at_most=100),
 ]
 
 

@@ -49,7 +49,7 @@ class FunctionTool(Struct, frozen=True, kw_only=True, tag_field="type", tag="fun
     """A function of the client's."""
 
     name: str
-    parameters: dict[str, str] = {"type": "object"}
+    parameters: dict[str, str]
     strict: bool = False
 
 
@@ -130,7 +130,7 @@ class Tools:
         return self.cpu_seconds() - before
 
     async def _ask_in_turn(self, load: Load, turns: Iterator[int], key: str) -> None:
-        tool = FunctionTool(name=TOOL) if load.kind == "client's" else self.named(key)
+        tool = FunctionTool(name=TOOL, parameters={"type": "object"}) if load.kind == "client's" else self.named(key)
         for _ in turns:
             speech = self._upstream.call(load.calls)
             body = msgspec.json.encode(Body(input=speech.prompt, tools=[tool]))

@@ -130,5 +130,4 @@ def opened(
 
     spend = (approvals or Approvals()).spend
     opening = Opening([library] if lists else [], grants, equip, spend)
-    tools = {grant.id: library.tool(LOOK, grant.id) for grant in grants}
-    return replace(task, opening=opening, tools=tools)
+    return replace(task, opening=opening, grants={grant.id: library.tool(LOOK, grant.id) for grant in grants})

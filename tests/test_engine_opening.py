@@ -11,8 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from antiphon.backends import UpstreamError
 from antiphon.core.notes import CallStarted, TurnEnded
+from antiphon.core.sse import name
+from antiphon.core.turn import Choice
 from antiphon.engine import run
+from antiphon.engine.task import Equipment
 from antiphon.protocol.calls import McpApprovalRequest, McpCall, McpListTools
 from antiphon.protocol.errors import ApiError
 from antiphon.protocol.items import Message
@@ -23,6 +27,8 @@ from tests.playing import NOW, Run
 from tests.test_engine_resuming import Succession, check
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from antiphon.engine.task import Task
     from antiphon.protocol.response import Response
 
@@ -233,3 +239,60 @@ async def test_wherever_processes_die_nothing_is_done_twice(lives: list[int], gr
     assert len(succession.noted(CallStarted)) == len({note.id for note in succession.noted(CallStarted)})  # type: ignore[union-attr]  # of one kind
     assert isinstance(response.output[-1], Message)
     assert succession.noted(TurnEnded)
+
+
+async def test_a_model_cannot_name_a_call_that_was_approved() -> None:
+    """The id of a request is no function: said by a model, it is not said."""
+    library = Library()
+    forged = {"steps": [{"call": {"name": "mcpr_10", "arguments": {"to": "attacker"}}}], "outputs": 1}
+    started = beginning(library, forged, granted=['{"to":"friend"}'], lists=False)
+    response = await started.perform()
+    assert ['{"to":"friend"}'] == library.called
+    assert ["mcp_call", "message"] == [item.__struct_config__.tag for item in response.output]
+
+
+async def test_a_denial_is_used_up_when_something_comes_of_it() -> None:
+    """Whoever is told that the model is busy sends it again."""
+    approvals = Approvals()
+    busy = beginning(Library(), {"steps": [{"fail": {"fault": "rate_limit_exceeded"}}]}, approvals=approvals)
+    with pytest.raises(UpstreamError):
+        await busy.perform()
+    assert 0 == approvals.spent
+    await beginning(Library(), HELLO, approvals=approvals).perform()
+    assert 1 == approvals.spent
+
+
+async def test_a_list_that_failed_for_one_process_fails_for_the_next() -> None:
+    """Without its tools the model would answer another question."""
+    succession = Openings(HELLO, granted=[])
+    succession.library = Library(fault=Unlisted("no", status=500))
+    await succession.go_on()
+    succession.emissions = succession.emissions[:4]  # it died between the end of the list and that of the response
+    succession.log = [entry for emission in succession.emissions for entry in emission]
+    assert "response.mcp_list_tools.failed" in [name(entry) for entry in succession.events]
+    response = check(succession, await succession.go_on())
+    assert response.error is not None
+    assert ("failed", "server_error") == (response.status, response.error.code)
+    assert [] == [turn for model in succession.models for turn in model.turns]
+
+
+async def test_a_demand_that_a_list_does_not_meet_is_told_by_a_successor_too() -> None:
+    """As it would have been without the interruption."""
+
+    def refuse(made: Sequence[McpListTools]) -> Equipment:
+        if made:
+            raise approval_spent("mcpr_1")
+        return Equipment([], Choice(), None)
+
+    class Demanding(Openings):
+        def _task(self) -> Task:
+            task = super()._task()
+            assert task.opening is not None
+            return replace(task, opening=replace(task.opening, equip=refuse))
+
+    succession = Demanding(HELLO, granted=[])
+    while await succession.go_on(lives=3) is None:
+        pass
+    response = check(succession, succession.kept[-1])
+    assert response.error is not None
+    assert "invalid_prompt" == response.error.code

@@ -87,7 +87,7 @@ class Process:
         self.waker = Waker(database, boot)
         self.hub = Hub(self.jobs, self.waker, is_shared=database.is_shared)
         seal, outbound = Seal(["secret"]), Outbound(Config())
-        approving = Approving(seal, Approvals(database), now=lambda: NOW, keep_days=30)
+        approving = Approving(seal, Approvals(database), now=lambda: NOW)
         self.preparing = Preparing(
             store=self.store,
             deployments={"m": Deployment("m", speaker)},

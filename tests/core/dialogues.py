@@ -57,8 +57,8 @@ KINDS: dict[str, CallKind] = {
     SEARCH: Silent("ws", searched, "response.web_search_call.in_progress"),
     MCP: McpKind("somewhere", MCP),
     ASK: Asking("somewhere", ASK, signed),
-    GRANTED: McpKind("somewhere", GRANTED, "mcpr_before"),
 }
+GRANTS: dict[str, CallKind] = {GRANTED: McpKind("somewhere", GRANTED, "mcpr_before")}
 PHASES: dict[str, PhaseType] = {
     SEARCH: "response.web_search_call.searching",
     MCP: "response.mcp_call.in_progress",
@@ -98,7 +98,7 @@ class Dialogue(Struct, frozen=True):
     @property
     def manner(self) -> Manner:
         """How its model may speak."""
-        return Manner(kinds=KINDS, allowed=self.allowed, most_calls=self.most, raw_thoughts=self.raw)
+        return Manner(kinds=KINDS, grants=GRANTS, allowed=self.allowed, most_calls=self.most, raw_thoughts=self.raw)
 
 
 class Play:

@@ -242,4 +242,6 @@ def called_name(item: OutputItem) -> str:
 
 def is_hosted(item: OutputItem) -> bool:
     """Whether the server answers this item."""
-    return isinstance(item, McpListTools) or (called_name(item) in KINDS and not isinstance(item, McpApprovalRequest))
+    return isinstance(item, McpListTools | McpCall) or (
+        called_name(item) in KINDS and not isinstance(item, McpApprovalRequest)
+    )

@@ -12,6 +12,7 @@ from antiphon.core.notes import (
     CallOpened,
     CallStarted,
     CallWritten,
+    ListOpened,
     Note,
     TurnBroken,
     TurnEnded,
@@ -21,7 +22,7 @@ from antiphon.protocol.events import ItemAdded, StreamEvent
 from antiphon.protocol.response import Response
 from tests.core.dialogues import NOW, Dialogue, Emission, Play, dialogues
 
-NOTES = (CallAnswered, CallOpened, CallStarted, CallWritten, TurnBroken, TurnEnded)
+NOTES = (ListOpened, CallAnswered, CallOpened, CallStarted, CallWritten, TurnBroken, TurnEnded)
 
 
 class Attempt(Struct, frozen=True):

@@ -58,7 +58,7 @@ def test_the_tools_of_a_server_are_functions_for_the_model() -> None:
     assert (None, ANY) == (write.description, msgspec.json.decode(write.parameters))
     assert {"files__read": RemoteTool(FILES, READ), "files__write": RemoteTool(FILES, WRITE)} == offered.remote
     assert ([], []) == (offered.unavailable, offered.handed_over)
-    assert {function.name for function in offered.functions} == offered.allowed
+    assert frozenset(function.name for function in offered.functions) == offered.allowed
 
 
 def test_a_server_that_has_not_listed_its_tools_offers_none() -> None:

@@ -12,7 +12,7 @@ from hypothesis.errors import NoSuchExample
 from msgspec.structs import replace
 
 from antiphon.core.calls import Lost, OpenCall
-from antiphon.core.deltas import Call, Finish, Refused, Text, Thought
+from antiphon.core.deltas import Began, Call, Finish, Made, Refused, Text, Thought
 from antiphon.core.fold import fold
 from antiphon.core.machine import IllegalStep, Machine
 from antiphon.core.mcp_calls import McpKind
@@ -26,14 +26,15 @@ from antiphon.protocol.calls import (
     DeleteFile,
     ImageGenerationCall,
     McpCall,
+    McpListTools,
     WebSearchCall,
 )
 from antiphon.protocol.content import OutputText, ReasoningText, RefusalPart, SummaryText
 from antiphon.protocol.events import ItemAdded, ItemDone, SummaryPartDone
 from antiphon.protocol.items import FunctionCall, Message, ReasoningItem
 from antiphon.protocol.response import Response
-from tests.core.dialogues import CRASH, KINDS, MCP, Dialogue, Emission, Play, dialogues
-from tests.core.laws import expect_laws
+from tests.core.dialogues import CRASH, GRANTS, KINDS, MCP, Dialogue, Emission, Play, dialogues
+from tests.core.laws import expect_law_3, expect_laws
 from tests.core.lives import Life, Lived, events_of, lived, lives, notes_of
 from tests.core.stage import ADDED, COST, DONE, NOW, SEARCH, TEXT, function_call, message, names
 
@@ -100,7 +101,9 @@ def test_what_a_log_holds_can_be_broken_off_at_once(dialogue: Dialogue) -> None:
     unheard = [False]
     play = Play(dialogue, watch=lambda play: hear(play, unheard)).run()
     *before, end = play.emissions
-    machine = replayed([entry for emission in before for entry in emission], new_id=str, manner=Manner(kinds=KINDS))
+    machine = replayed(
+        [entry for emission in before for entry in emission], new_id=str, manner=Manner(kinds=KINDS, grants=GRANTS)
+    )
     events = machine.cancel() if dialogue.ending == "cancel" else machine.fail(CRASH)
     expect_laws([*events_of([entry for emission in before for entry in emission]), *events], machine.response)
     if dialogue.ending != "complete" and not unheard[0]:
@@ -121,7 +124,7 @@ def test_the_laws_hold_over_any_number_of_lives(life: Life) -> None:
     whole = lived(life)
     expect_laws(whole.events, whole.machine.response)
     assert whole.said == [item.id for item in whole.machine.said]
-    again = replayed(whole.log, new_id=str, manner=Manner(kinds=KINDS))
+    again = replayed(whole.log, new_id=str, manner=Manner(kinds=KINDS, grants=GRANTS))
     assert again.ended
     assert whole.machine.response == again.response == fold(whole.log)
     assert whole.said == [item.id for item in again.said]
@@ -491,3 +494,34 @@ def test_a_turn_that_was_ended_for_its_client_has_been_spoken() -> None:
     assert (True, 1) == (machine.has_spoken, len(machine.waiting))
     with pytest.raises(IllegalStep):
         machine.open_list("late")
+
+
+def test_a_list_of_the_upstreams_own_is_none_of_the_opening() -> None:
+    """A turn that broke while the upstream listed is asked again; what was open is closed, all of it."""
+    first = Process()
+    listing = McpListTools(id="mcpl_u", server_label="s", tools=[])
+    call = McpCall(id="mcp_u", server_label="s", name="n", arguments="", status="in_progress")
+    first.told(first.machine.start())
+    first.machine.next_turn()
+    first.told(first.machine.feed([Began(listing), Began(call)]))
+    second = first.successor()
+    second.told(second.machine.resume())
+    assert {} == second.machine.lists
+    assert ["mcpl_u", "mcp_u"] == [item.id for item in second.machine.finished]
+    second.speaks(Text("So."), Finish())
+    assert ["completed"] == second.told(second.machine.complete(NOW))
+    expect_law_3(events_of(second.log), second.machine.response)
+
+
+def test_a_call_that_the_upstream_made_itself_is_not_made_again() -> None:
+    """Its turn is over as it stands."""
+    first = Process()
+    made = McpCall(id="mcp_u", server_label="s", name="pay", arguments="{}", status="completed", output="Paid.")
+    first.told(first.machine.start())
+    first.machine.next_turn()
+    first.told(first.machine.feed([Began(replace(made, status="in_progress", output=None)), Made(made), Text("I ")]))
+    second = first.successor()
+    second.told(second.machine.resume())
+    assert second.machine.turn_ended
+    assert ["completed"] == second.told(second.machine.complete(NOW))
+    assert ["mcp_u"] == [item.id for item in second.machine.finished if isinstance(item, McpCall)]

@@ -8,7 +8,10 @@ import anyio
 import pytest
 
 from antiphon.store import StoreUnavailable
-from antiphon.store.approvals import SWEPT_APPROVALS, AlreadySpent, Approvals
+from antiphon.store.approvals import SWEPT_APPROVALS, AlreadySpent, Approvals, Spending
+from antiphon.store.jobs import Jobs
+from antiphon.store.store import Store
+from tests.store.rows import OPENING, items, response
 from tests.store.troubled import Troubled
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ async def spend(
     approvals: Approvals, *ids: str, response: str = "r1", tenant: str = "a", expires_at: int = 1000
 ) -> None:
     """Spend these for a response."""
-    await approvals.spend(list(ids), tenant=tenant, response=response, expires_at=expires_at, now_ms=1)
+    await approvals.spend(Spending(list(ids), tenant, response, expires_at=expires_at, now_ms=1))
 
 
 async def test_what_was_spent_is_known(approvals: Approvals) -> None:
@@ -118,3 +121,16 @@ async def test_the_sweep_forgets_what_expired(approvals: Approvals) -> None:
     assert len(old) == await approvals.sweep(100)
     assert {"young"} == await approvals.spent([*old, "young"], tenant="a")
     assert 0 == await approvals.sweep(100)
+
+
+async def test_a_job_and_the_answers_that_it_uses_are_kept_together(database: Database, approvals: Approvals) -> None:
+    """If one was used before, there is no job; and where there is a job, they are used."""
+    jobs, store = Jobs(database), Store(database)
+    first = Spending(["m1"], "a", "r1", expires_at=1000, now_ms=1)
+    await jobs.enqueue(response("r1"), inputs=items("i1"), opening=OPENING, sealed="s", spending=first)
+    assert {"m1"} == await approvals.spent(["m1"], tenant="a")
+    second = Spending(["m1", "m2"], "a", "r2", expires_at=1000, now_ms=1)
+    with pytest.raises(AlreadySpent):
+        await jobs.enqueue(response("r2"), inputs=items("i2"), opening=OPENING, sealed="s", spending=second)
+    assert set() == await approvals.spent(["m2"], tenant="a")
+    assert None is await store.response("r2", tenant="a")

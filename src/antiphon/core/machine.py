@@ -23,13 +23,13 @@ from msgspec.structs import replace
 
 from antiphon.core.calls import Lost, OpenCall, phase_event
 from antiphon.core.deltas import Call, Delta, Finish, FinishReason
-from antiphon.core.notes import Note, TurnBroken, TurnEnded
+from antiphon.core.notes import ListOpened, Note, TurnBroken, TurnEnded
 from antiphon.core.output import Output
 from antiphon.core.past import Past, Phase
 from antiphon.core.place import EndStatus, NewId, Place
 from antiphon.core.speech import Manner, Speech
 from antiphon.core.usage import NO_USAGE, total
-from antiphon.protocol.calls import McpListTools, McpToolListing
+from antiphon.protocol.calls import McpCall, McpListTools, McpToolListing
 from antiphon.protocol.events import ItemPhase, PhaseType, Snapshot, SnapshotType, StreamEvent
 from antiphon.protocol.items import OutputItem
 from antiphon.protocol.response import IncompleteDetails, Response, ResponseError
@@ -112,6 +112,7 @@ class Machine:
             raise IllegalStep(f"the tools of {label} cannot be listed now")
         place = self.lists[label] = self._output.place(self._new_id("mcpl"))
         self._first_index = self._output.next_index
+        self._note(ListOpened(place.id))
         return [
             place.added(McpListTools(id=place.id, server_label=label, tools=[])),
             _listing_phase(place, "response.mcp_list_tools.in_progress"),
@@ -282,19 +283,28 @@ class Machine:
         """End a turn that was left half spoken. What it had finished stays done, for it was told.
 
         The model speaks it anew; but a client that was shown a whole call runs it, and a second one would run twice
-        what must perhaps be done once. So that turn is over.
+        what must perhaps be done once, and so would an upstream that has made a call itself. So that turn is over.
         """
         events = self._speech.break_off_thought()
-        if any(not call.kind.hosted for call in self.calls):
+        if self._cannot_be_asked_again:
             self.turn_ended, self.has_spoken, self._reason = True, True, "stop"
             self._note(TurnEnded("stop", None))
-            return events + self._speech.close("incomplete")
+            return events + self._speech.end("incomplete")
         events += self._cut_short()
         self._broken.update(range(self._first_index, self._output.next_index))
         self._first_index = self._output.next_index
         self._speech.begin()
         self._note(TurnBroken(self._output.next_index))
         return events
+
+    @property
+    def _cannot_be_asked_again(self) -> bool:
+        """Whether the turn that was broken has told its client of a call, or its upstream has made one itself."""
+        if any(not call.kind.hosted for call in self.calls):
+            return True
+        done = self._output.done
+        made = [done[index] for index in range(self._first_index, self._output.next_index) if index in done]
+        return any(isinstance(item, McpCall) and item.status in {"completed", "failed"} for item in made)
 
     def _end(self, ending: Response, type_: SnapshotType) -> list[StreamEvent]:
         self._phase = "ended"

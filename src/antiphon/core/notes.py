@@ -12,6 +12,12 @@ from antiphon.core.turn import Output
 from antiphon.protocol.response import Usage
 
 
+class ListOpened(Struct, frozen=True, array_like=True, tag="list"):
+    """A list of tools was begun here, before the model was asked: the upstream may make such items too."""
+
+    id: str
+
+
 class CallOpened(Struct, frozen=True, array_like=True, tag="opened"):
     """The model opened a hosted call: its item's id, and what the model's side calls it."""
 
@@ -57,4 +63,4 @@ class CallAnswered(Struct, frozen=True, array_like=True, tag="answered"):
     output: Output
 
 
-Note = CallOpened | CallWritten | TurnEnded | TurnBroken | CallStarted | CallAnswered
+Note = ListOpened | CallOpened | CallWritten | TurnEnded | TurnBroken | CallStarted | CallAnswered

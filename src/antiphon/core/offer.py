@@ -75,7 +75,9 @@ def offer(request: CreateResponse, listed: Listed | None = None, *, hands_over: 
     allowed: frozenset[str] | None = None if chosen.names is None else frozenset(chosen.names)
     if chosen.mode == "none":
         allowed = frozenset()
-    elif remote and allowed is None:  # a tool that was left out must not turn into a function of the client's
+    elif (
+        servers and not hands_over and allowed is None
+    ):  # a tool that was left out must not turn into a function of the client's
         allowed = frozenset(function.name for function in functions)
     return Offer(
         functions,

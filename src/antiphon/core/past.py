@@ -8,7 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from antiphon.core.calls import FUNCTION, CallKind, Lost, OpenCall
-from antiphon.core.notes import CallAnswered, CallOpened, CallStarted, CallWritten, Note, TurnBroken, TurnEnded
+from antiphon.core.notes import (
+    CallAnswered,
+    CallOpened,
+    CallStarted,
+    CallWritten,
+    ListOpened,
+    Note,
+    TurnBroken,
+    TurnEnded,
+)
 from antiphon.core.place import Place
 from antiphon.core.turn import Output
 from antiphon.core.usage import total
@@ -78,7 +87,15 @@ class Past:
     def hear(self, entry: StreamEvent | Note) -> None:
         """The next entry. Raises ``ValueError`` where one is missing before it."""
         match entry:
-            case CallOpened() | CallWritten() | TurnEnded() | TurnBroken() | CallStarted() | CallAnswered():
+            case (
+                ListOpened()
+                | CallOpened()
+                | CallWritten()
+                | TurnEnded()
+                | TurnBroken()
+                | CallStarted()
+                | CallAnswered()
+            ):
                 self._note(entry)
             case event:
                 if event.sequence_number != self.next_number:
@@ -109,6 +126,11 @@ class Past:
 
     def _note(self, note: Note) -> None:
         match note:
+            case ListOpened():
+                listed = self.calls.pop(note.id)
+                self.lists[listed.name] = listed.place
+                self.call = None
+                self.first_index = listed.place.output_index + 1
             case CallOpened():
                 self.hosted_calls += 1
                 call = self.calls[note.id]
@@ -159,11 +181,9 @@ class Past:
                 self._called(OpenCall(FUNCTION, place, key=item.id, name=item.name, call_id=item.call_id))
             case McpApprovalRequest():  # the client's, like a function: it must not be asked for twice
                 self._called(OpenCall(FUNCTION, place, key=item.id, name=item.name, call_id=item.id))
-            case McpListTools() if not self.has_spoken:
-                self.lists[item.server_label] = place
-                self.first_index = self.next_index
             case hosted:  # a note behind it tells more
-                self._called(OpenCall(Lost(hosted), place, key=item.id, name="", call_id=""))
+                label = hosted.server_label if isinstance(hosted, McpListTools) else ""
+                self._called(OpenCall(Lost(hosted), place, key=item.id, name=label, call_id=""))
 
     def _called(self, call: OpenCall) -> None:
         self.call = self.calls[call.id] = call

@@ -22,7 +22,7 @@ def replayed(entries: Iterable[StreamEvent | Note], *, new_id: NewId, manner: Ma
     It can be broken off at once, and goes on with `Machine.resume`. Raises ``ValueError`` for a log without its
     beginning or with a gap.
     """
-    past = Past(manner.kinds if manner is not None else {})
+    past = Past({**manner.kinds, **manner.grants} if manner is not None else {})
     for entry in entries:
         past.hear(entry)
     if past.response is None:

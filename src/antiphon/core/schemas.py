@@ -23,7 +23,7 @@ DEEPEST = 100
 """How many objects and arrays may stand within each other, in values as well."""
 LARGEST = 200_000
 """How many bytes a schema may have: a model reads them all, in every turn."""
-_ANY = msgspec.json.encode({"type": "object", "properties": {}})
+_ANY = msgspec.json.encode({"type": "object", "properties": {}, "additionalProperties": True})
 _TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
 _OF_SCHEMAS = ("properties", "$defs", "definitions", "patternProperties", "dependentSchemas")
 _INNER = ("additionalProperties", "contains", "propertyNames")

@@ -26,6 +26,15 @@ def is_allowed(tool: McpTool, listing: McpToolListing) -> bool:
             return _matches(wanted, listing)
 
 
+def is_same(tool: McpTool, before: McpTool) -> bool:
+    """Whether a list that was made for the one does for the other: the same tools of the same server."""
+    return (tool.server_url, tool.connector_id, tool.allowed_tools) == (
+        before.server_url,
+        before.connector_id,
+        before.allowed_tools,
+    )
+
+
 def is_covered(tool: McpTool, listings: Sequence[McpToolListing]) -> bool:
     """Whether a list has all the tools that a request names: one that was made for fewer is not enough."""
     names = tool.allowed_tools

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from antiphon.core.calls import FUNCTION, CallKind, OpenCall
+from antiphon.core.calls import FUNCTION, CallKind, Lost, OpenCall
 from antiphon.core.deltas import Began, Call, Delta, Finish, Made, Refused, Text, Thought, Went, Wrote
 from antiphon.core.foreign import Foreign
 from antiphon.core.mcp_calls import Asking
@@ -28,10 +28,13 @@ class Manner(Struct, frozen=True):
 
     A call of a name that is not among ``kinds`` is the client's. ``allowed`` names the only functions that may be
     called (None: all); a call of another is not said. ``most_calls``: how many calls the server makes in one response;
-    a further one is not said (None: no bound). ``raw_thoughts`` shows reasoning as it is, not as a summary.
+    a further one is not said (None: no bound). ``grants`` are the calls that a person approved, by the ids of the
+    requests: they are names for `Speech.grant` alone, and none that a model may say. ``raw_thoughts`` shows reasoning
+    as it is, not as a summary.
     """
 
     kinds: dict[str, CallKind] = {}
+    grants: dict[str, CallKind] = {}
     allowed: frozenset[str] | None = None
     most_calls: int | None = None
     is_parallel: bool = True
@@ -75,7 +78,7 @@ class Speech:
 
     def grant(self, call: Call) -> list[StreamEvent]:
         """A call that a person approved, which no model has to say again: whole, and past every rule for models."""
-        return self._open_call(call) + self.close("completed")
+        return self._open_call(call, self.manner.grants[call.name]) + self.close("completed")
 
     def end(self, status: EndStatus) -> list[StreamEvent]:
         """Close all that is open, and hear what had to wait."""
@@ -84,6 +87,9 @@ class Speech:
             events += self.close(status)
             events += self._hear_later()
         events += self.close(status)
+        for call in self.calls.values():
+            if isinstance(call.kind, Lost) and call.status == "in_progress" and not self._output.is_done(call.place):
+                events += self._close_call(call, status)  # it was open beside others, as a log told
         for foreign in self._foreign.values():
             events += foreign.break_off(self._output)
         self._foreign = {}
@@ -156,7 +162,7 @@ class Speech:
         if delta.key in self._unsaid:  # its fragments lack its name
             return []
         if self._may_call(delta.name):
-            return self._open_call(delta)
+            return self._open_call(delta, self.manner.kinds.get(delta.name, FUNCTION))
         self._unsaid.add(delta.key)
         return []
 
@@ -164,14 +170,13 @@ class Speech:
         manner = self.manner
         if self.calls and not manner.is_parallel:
             return False
-        if manner.allowed is not None and name not in manner.allowed:
+        if name in manner.grants or (manner.allowed is not None and name not in manner.allowed):
             return False
         kind = manner.kinds.get(name, FUNCTION)
         return not kind.hosted or manner.most_calls is None or self.hosted_calls < manner.most_calls
 
-    def _open_call(self, delta: Call) -> list[StreamEvent]:
+    def _open_call(self, delta: Call, kind: CallKind) -> list[StreamEvent]:
         events = self.close("completed")
-        kind = self.manner.kinds.get(delta.name, FUNCTION)
         place = self._output.nowhere() if isinstance(kind, Asking) else self._place(kind.prefix)
         call = OpenCall(kind, place, key=delta.key, name=delta.name, call_id=self._new_id("call"))
         self._call = self.calls[delta.key] = call

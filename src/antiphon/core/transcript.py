@@ -20,6 +20,7 @@ from antiphon.protocol.calls import (
     LocalShellCall,
     LocalShellCallOutput,
     McpApprovalRequest,
+    McpApprovalResponse,
     McpCall,
     ShellCall,
     ShellCallOutput,
@@ -111,7 +112,10 @@ def _says_again(item: Item, before: Item) -> bool:
             FunctionCall() | CustomToolCall() | FunctionCallOutput() | CustomToolCallOutput(),
         ):
             return item.call_id == before.call_id and type(item) is type(before)
-        case McpApprovalRequest(), McpApprovalRequest():  # one that was changed is another
+        case (
+            McpApprovalRequest() | McpApprovalResponse(),
+            McpApprovalRequest() | McpApprovalResponse(),
+        ):  # one that was changed is another
             return item == before
         case _:  # what the model said: clients send it back with less in it
             return type(item) is type(before)

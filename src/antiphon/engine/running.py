@@ -9,6 +9,7 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Literal
 
 import anyio
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from antiphon.backends import UpstreamError
@@ -75,6 +76,7 @@ class Running:
         self.machine = machine
         self._held = [] if start is None else machine.start()
         self._holds_lists = start == "held"
+        self._spend: Callable[[], Awaitable[None]] | None = None
 
     @property
     def unheard(self) -> bool:
@@ -110,16 +112,27 @@ class Running:
         self.machine.allow(self._task.manner)
         if self.machine.has_spoken:
             return False
-        await opening.spend()
+        self._spend = opening.spend
         if not opening.granted:
             return False
+        await self._spend_answers()
         granted = [Call(key=grant.id, name=grant.id, arguments=grant.arguments) for grant in opening.granted]
         await self._say(self.machine.grant(granted))
         return True
 
+    async def _spend_answers(self) -> None:
+        """Use a person's answers up, once something comes of them: whoever was told of an error may send them again."""
+        spend, self._spend = self._spend, None
+        if spend is not None:
+            await spend()
+
     async def _lists(self, servers: Sequence[ToolServer]) -> None:
         """Ask servers for their tools, all at once. Raises ``ApiError`` for one that cannot say."""
-        listed = {item.server_label for item in self.machine.finished if isinstance(item, McpListTools)}
+        lists = [item for item in self.machine.finished if isinstance(item, McpListTools)]
+        for item in lists:
+            if item.error is not UNSET:  # as another process has told
+                raise mcp_unreachable(item.server_label)
+        listed = {item.server_label for item in lists}
         await _side_by_side([self._list(server) for server in servers if server.label not in listed])
 
     async def _list(self, server: ToolServer) -> None:
@@ -202,6 +215,8 @@ class Running:
         self.machine.next_turn()
         async with aclosing(self._task.backend.stream(turn)) as heard:
             async for deltas in heard:
+                if self._spend is not None:
+                    await self._spend_answers()
                 events = self.machine.feed(deltas)
                 if self._held:
                     await self._say(events)
@@ -221,7 +236,7 @@ class Running:
             async with self._turnstile:
                 await self._say(self.machine.phase(call, phase))
 
-        tool = self._task.tools[call.name]
+        tool = self._task.tool(call)
         if self._settle is None or tool.repeats(call):
             answered = await tool.call(call, report)
         elif call.id in self.machine.started:

@@ -8,13 +8,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from antiphon.backends import Backend
-from antiphon.core.calls import CallKind
+from antiphon.core.calls import CallKind, OpenCall
 from antiphon.core.machine import Machine
 from antiphon.core.notes import Note
 from antiphon.core.replay import replayed
 from antiphon.core.speech import Manner
 from antiphon.core.turn import Choice, Function, Turn
 from antiphon.protocol.calls import McpListTools
+from antiphon.protocol.errors import ApiError
 from antiphon.protocol.events import ItemDone, StreamEvent
 from antiphon.protocol.items import OutputItem
 from antiphon.protocol.response import Response
@@ -56,8 +57,9 @@ class Task(Struct, frozen=True):
     """What a run needs.
 
     A call whose name is among ``tools`` is answered here; one among ``asks`` waits for a person; any other is the
-    client's. ``allowed`` names the only functions that may be called; with None a call of any name is heard.
-    ``most_calls``: how many calls are made here for one response.
+    client's. ``grants`` make the calls that a person approved, by the ids of the requests, which no model can name.
+    ``allowed`` names the only functions that may be called; with None a call of any name is heard. ``most_calls``: how
+    many calls are made here for one response.
     """
 
     response: Response
@@ -65,6 +67,7 @@ class Task(Struct, frozen=True):
     backend: Backend
     tools: Mapping[str, Tool] = {}
     asks: Mapping[str, CallKind] = {}
+    grants: Mapping[str, Tool] = {}
     allowed: frozenset[str] | None = None
     most_calls: int | None = None
     raw_thoughts: bool = False
@@ -78,7 +81,15 @@ class Task(Struct, frozen=True):
         """The machine of a run that goes on after what its log says."""
         entries = list(log)
         made = [entry.item for entry in entries if isinstance(entry, ItemDone)]
-        return replayed(entries, new_id=new_id, manner=self.equipped(made).manner)
+        try:
+            manner = self.equipped(made).manner
+        except ApiError:  # it will be raised again where it can be told
+            manner = self.manner
+        return replayed(entries, new_id=new_id, manner=manner)
+
+    def tool(self, call: OpenCall) -> Tool:
+        """Who answers a hosted call."""
+        return self.grants[call.name] if call.name in self.grants else self.tools[call.name]
 
     def equipped(self, made: Sequence[OutputItem]) -> Task:
         """The task with the tools that the lists among these items name."""
@@ -97,10 +108,14 @@ class Task(Struct, frozen=True):
     @property
     def manner(self) -> Manner:
         """How the model may speak."""
-        kinds = {name: tool.kind for name, tool in self.tools.items()}
         return Manner(
-            kinds={**self.asks, **kinds},
+            kinds={**self.asks, **_kinds(self.tools)},
+            grants=_kinds(self.grants),
             allowed=self.allowed,
             most_calls=self.most_calls,
             raw_thoughts=self.raw_thoughts,
         )
+
+
+def _kinds(tools: Mapping[str, Tool]) -> dict[str, CallKind]:
+    return {name: tool.kind for name, tool in tools.items()}

@@ -62,12 +62,14 @@ class Order(Struct, frozen=True):
     """What was asked for, and the deployment by the name that the caller used.
 
     ``request.input`` holds only the items that bring secrets: of the others all that a run needs is kept. ``answered``
-    are the ids of the requests for an approval that it answers.
+    are the ids of the requests for an approval that it answers, ``anew`` the labels of the servers that are listed
+    anew, as the lists in the context were made for something else.
     """
 
     name: str
     request: CreateResponse
     answered: list[str] = []
+    anew: list[str] = []
 
 
 class Prepared(Struct, frozen=True):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec.json import encode
 
 from antiphon.protocol.refusals import approval_spent, approval_unknown
-from antiphon.store.approvals import AlreadySpent
+from antiphon.store.approvals import AlreadySpent, Spending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 TAG_BYTES = 9
 _DIGITS = 2 * TAG_BYTES
 _ID = re.compile(r"mcpr_[0-9a-f]{16}00(?P<made_at>[0-9a-f]{8})[0-9a-f]{6}(?P<tag>[0-9a-f]{18})")
-DAY_SECONDS = 86_400
+COUNTS_SECONDS = 30 * 86_400
+"""How long an answer to a request counts. It is no setting: were it made longer, answers would count again."""
 
 
 class Approving:
-    """Signs requests and takes answers. ``now`` gives unix seconds; an answer counts for ``keep_days``."""
+    """Signs requests and takes answers. ``now`` gives unix seconds."""
 
-    def __init__(self, seal: Seal, spent: Approvals, *, now: Callable[[], int], keep_days: int) -> None:
+    def __init__(self, seal: Seal, spent: Approvals, *, now: Callable[[], int]) -> None:
         self._seal = seal
         self._spent = spent
         self._now = now
-        self._keep_seconds = keep_days * DAY_SECONDS
 
     def sign(self, *, tenant: str, label: str, url: str, name: str) -> Callable[[str, str], str]:
         """What gives a request its id, from a fresh one and the arguments of the call."""
@@ -59,15 +59,14 @@ class Approving:
         if not ids:
             return
         try:
-            await self._spent.spend(
-                list(ids),
-                tenant=tenant,
-                response=response,
-                expires_at=self._now() + self._keep_seconds,
-                now_ms=self._now() * 1000,
-            )
+            await self._spent.spend(self.spending(ids, tenant=tenant, response=response))
         except AlreadySpent as error:
             raise approval_spent(error.id) from error
+
+    def spending(self, ids: Sequence[str], *, tenant: str, response: str) -> Spending:
+        """What the store keeps of answers that a response uses."""
+        now = self._now()
+        return Spending(list(ids), tenant, response, expires_at=now + COUNTS_SECONDS, now_ms=now * 1000)
 
     def _signed(self, bound: list[str], id: str, arguments: str) -> str:
         head = id[:-_DIGITS]
@@ -76,7 +75,7 @@ class Approving:
     def _is_genuine(self, decision: Decision, url: str | None, *, tenant: str) -> bool:
         request = decision.request
         read = _ID.fullmatch(request.id)
-        if read is None or url is None or int(read["made_at"], 16) + self._keep_seconds < self._now():
+        if read is None or url is None or int(read["made_at"], 16) + COUNTS_SECONDS < self._now():
             return False
         bound = [tenant, request.server_label, url, request.name, request.arguments, request.id[:-_DIGITS]]
         return self._seal.is_tagged(encode(bound), bytes.fromhex(read["tag"]))

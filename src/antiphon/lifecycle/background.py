@@ -24,10 +24,11 @@ from antiphon.core.replay import replayed
 from antiphon.ids import Ids
 from antiphon.lifecycle import Caller, Order, encode, made_items
 from antiphon.protocol.errors import ApiError
-from antiphon.protocol.refusals import not_cancellable_synchronous, response_not_found, sealing_key_lost
+from antiphon.protocol.refusals import approval_spent, not_cancellable_synchronous, response_not_found, sealing_key_lost
 from antiphon.protocol.response import Response, ResponseError
 from antiphon.sealing import CannotOpen
 from antiphon.store import Final
+from antiphon.store.approvals import AlreadySpent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -77,17 +78,24 @@ class Background:
     # For whoever asks
 
     async def enqueue(self, prepared: Prepared) -> Queued:
-        """Keep a response that shall run; it is durable when this returns, and whoever has a place free performs it."""
+        """Keep a response that shall run; it is durable when this returns, and whoever has a place free performs it.
+
+        A person's answers are used up with it. Raises ``ApiError`` where one was used before.
+        """
         machine = prepared.task.machine(prepared.ids.new)
         pack = Pack(0)
         pack.add(machine.queue())
         response = machine.response
-        seq = await self._jobs.enqueue(
-            self._preparing.row(response, prepared.caller),
-            inputs=prepared.inputs,
-            opening=_taken(pack),
-            sealed=self._seal.seal(encode(prepared.order), _bound(response.id, prepared.caller)),
-        )
+        try:
+            seq = await self._jobs.enqueue(
+                self._preparing.row(response, prepared.caller),
+                inputs=prepared.inputs,
+                opening=_taken(pack),
+                sealed=self._seal.seal(encode(prepared.order), _bound(response.id, prepared.caller)),
+                spending=self._preparing.spending(prepared),
+            )
+        except AlreadySpent as error:
+            raise approval_spent(error.id) from error
         self._waker.say("queued", [seq])
         return Queued(seq, response)
 

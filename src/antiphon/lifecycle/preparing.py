@@ -21,8 +21,8 @@ from antiphon.engine.task import Task
 from antiphon.ids import Ids
 from antiphon.images import with_fetched_images
 from antiphon.lifecycle import EVERY_MODEL, Caller, Deployment, Order, Policy, Prepared, encode
-from antiphon.lifecycle.remotes import Party, known_lists
-from antiphon.protocol.calls import ToolSearchOutput
+from antiphon.lifecycle.remotes import Party, known_lists, outdated
+from antiphon.protocol.calls import McpListTools, ToolSearchOutput
 from antiphon.protocol.checks import check
 from antiphon.protocol.content import InputFile, InputImage
 from antiphon.protocol.errors import invalid_request, missing_parameter, unknown_parameter
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from antiphon.engine.task import Opening
     from antiphon.lifecycle.remotes import Remotes
     from antiphon.outbound import Outbound
+    from antiphon.store.approvals import Spending
     from antiphon.store.store import Store
     from antiphon.tools import Tool
 
@@ -113,7 +114,10 @@ class Preparing:
             said = await self._with_images(said)
         response = opened(request, id=ids.new("resp"), created_at=self.now(), model=deployment.model or name)
         context = History([*history.items, *_items_of(said)], history.outputs)
-        order = Order(name, request, [] if deployment.pass_through else fresh_answers(history.items, _items_of(said)))
+        order = Order(name, request)
+        if not deployment.pass_through:
+            answered = fresh_answers(history.items, _items_of(said))
+            order = Order(name, request, answered, await self._outdated(request, context, caller))
         await self._check_answers(order, response, context, caller)
         task = await self._task(order, response, context, caller)
         if not task.turn.items and request.instructions is None:
@@ -124,7 +128,7 @@ class Preparing:
             )
         secret = [each.item for each in said if without_secrets(each.item) is not each.item]
         return Prepared(
-            order=Order(name, replace(request, input=secret), order.answered),
+            order=replace(order, request=replace(request, input=secret)),
             task=task,
             caller=caller,
             ids=ids,
@@ -159,23 +163,32 @@ class Preparing:
             previous_id=response.previous_response_id,
         )
 
-    async def _check_answers(self, order: Order, response: Response, context: History, caller: Caller) -> None:
-        """Refuse an answer to what was never asked, or was answered before.
+    async def _outdated(self, request: CreateResponse, context: History, caller: Caller) -> list[str]:
+        """The labels of the MCP servers that are listed anew though the context has a list."""
+        before: list[RequestTool] = []
+        is_listed = any(isinstance(item, McpListTools) for item in context.items)
+        if is_listed and request.previous_response_id is not None:
+            kept = await self._store.response(request.previous_response_id, tenant=caller.tenant)
+            before = _decode_echo(kept).tools if kept is not None else []
+        return outdated(request, context.items, before)
 
-        What runs in the background uses its answers up at once, so that who gives a second one hears of it.
-        """
+    async def _check_answers(self, order: Order, response: Response, context: History, caller: Caller) -> None:
+        """Refuse an answer to what was never asked, or was answered before."""
         if not order.answered:
             return
         party = _party(response, self._deployment(order.name), caller)
         decided = decisions(context.items, order.answered)
         await self._remotes.check(decided, self._remotes.named(order.request, party), caller)
-        if response.background:
-            await self._remotes.spend(decided, party)
+
+    def spending(self, prepared: Prepared) -> Spending | None:
+        """The answers of a person that a response uses up; None where it has none."""
+        answered, response = prepared.order.answered, prepared.task.response
+        return self._remotes.spending(answered, prepared.caller.tenant, response.id) if answered else None
 
     async def _task(self, order: Order, response: Response, context: History, caller: Caller) -> Task:
         """The task of a response whose transcript is made of ``context``: all that is there when it begins."""
         deployment = self._deployment(order.name)
-        offered = offer(order.request, known_lists(order.request, context.items), hands_over=deployment.pass_through)
+        offered = offer(order.request, known_lists(order, context.items), hands_over=deployment.pass_through)
         items, outputs = context.items, context.outputs
         opening: Opening | None = None
         granted: dict[str, Tool] = {}
@@ -185,7 +198,7 @@ class Preparing:
             decided = decisions(items, order.answered)
             granted = self._remotes.granted(items, servers, decided)
             if servers or decided:
-                opening = self._remotes.opening(order.request, items, servers=servers, decided=decided, party=party)
+                opening = self._remotes.opening(order, items, servers=servers, decided=decided, party=party)
             consent = consented(items, granted)
             items, outputs = consent.items, {**outputs, **consent.outputs}
         items = transcript(items)
@@ -198,7 +211,7 @@ class Preparing:
             response=response,
             turn=_turn(order.request, offered, model=order.name, items=items, outputs=outputs),
             backend=deployment.backend,
-            tools=granted,
+            grants=granted,
             allowed=offered.allowed,
             most_calls=most if response.max_tool_calls is None else min(most, response.max_tool_calls),
             raw_thoughts=deployment.raw_thoughts,
@@ -243,6 +256,13 @@ class Preparing:
         return [Said(each.position, item) for each, item in zip(said, items, strict=True)]
 
 
+class Echo(Struct, frozen=True):
+    """The tools that a kept response was made with."""
+
+    tools: list[RequestTool] = []
+
+
+_decode_echo = msgspec.json.Decoder(Echo).decode
 _decode_items = msgspec.json.Decoder(list[Item]).decode
 
 

@@ -11,22 +11,24 @@ from msgspec import UNSET, Struct
 from antiphon.core.approvals import Decision
 from antiphon.core.mcp_calls import Asking
 from antiphon.core.offer import offer
-from antiphon.core.servers import is_covered, needs_approval
+from antiphon.core.servers import is_covered, is_same, needs_approval
 from antiphon.engine.task import Equipment, Grant, Opening
 from antiphon.protocol.calls import McpListTools, McpToolListing
 from antiphon.protocol.errors import invalid_request
 from antiphon.protocol.refusals import approval_without_server, no_such_connector
 from antiphon.protocol.request import CreateResponse
 from antiphon.protocol.tools import McpTool
+from antiphon.protocol.tools import Tool as RequestTool
 from antiphon.tools import Tool, ToolServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from antiphon.core.calls import CallKind
-    from antiphon.lifecycle import Caller
+    from antiphon.lifecycle import Caller, Order
     from antiphon.lifecycle.approving import Approving
     from antiphon.protocol.items import Item
+    from antiphon.store.approvals import Spending
     from antiphon.tools import ToolServers
 
     Lists = Sequence[McpListTools]
@@ -69,9 +71,13 @@ class Remotes:
         ids = [decision.request.id for decision in decided]
         await self._approving.spend(ids, tenant=party.tenant, response=party.response)
 
+    def spending(self, ids: Sequence[str], tenant: str, response: str) -> Spending:
+        """What is kept of the answers that a response uses up."""
+        return self._approving.spending(ids, tenant=tenant, response=response)
+
     def opening(
         self,
-        request: CreateResponse,
+        order: Order,
         items: Sequence[Item],
         *,
         servers: Mapping[str, ToolServer],
@@ -79,11 +85,11 @@ class Remotes:
         party: Party,
     ) -> Opening:
         """What a run begins with: the servers whose tools no list in the transcript names, and the approved calls."""
-        known = known_lists(request, items)
+        known = known_lists(order, items)
         return Opening(
             servers=[server for label, server in servers.items() if label not in known],
             granted=[Grant(each.request.id, each.request.arguments) for each in decided if each.answer.approve],
-            equip=partial(self._equipment, request, known, servers, party),
+            equip=partial(self._equipment, order.request, known, servers, party),
             spend=partial(self.spend, decided, party),
         )
 
@@ -152,13 +158,27 @@ class Remotes:
                 )
 
 
-def known_lists(request: CreateResponse, items: Sequence[Item]) -> dict[str, list[McpToolListing]]:
-    """The lists among these items that do for the servers of a request, by label."""
+def outdated(request: CreateResponse, items: Sequence[Item], before: Sequence[RequestTool]) -> list[str]:
+    """The labels of the servers whose lists among these items were made for something else.
+
+    ``before`` are the tools of the response that the request goes on from. Of a history that the caller keeps nothing
+    else is known than what stands in its lists.
+    """
     lists = listed(items)
-    servers = [tool for tool in request.tools if isinstance(tool, McpTool) and tool.server_label in lists]
-    return {
-        tool.server_label: lists[tool.server_label] for tool in servers if is_covered(tool, lists[tool.server_label])
-    }
+    named = {tool.server_label: tool for tool in before if isinstance(tool, McpTool)}
+    anew: list[str] = []
+    for tool in request.tools:
+        if isinstance(tool, McpTool) and (label := tool.server_label) in lists:
+            fits = is_same(tool, named[label]) if label in named else is_covered(tool, lists[label])
+            if not fits:
+                anew.append(label)
+    return anew
+
+
+def known_lists(order: Order, items: Sequence[Item]) -> dict[str, list[McpToolListing]]:
+    """The lists among these items that do for the servers of a request, by label."""
+    named = {tool.server_label for tool in order.request.tools if isinstance(tool, McpTool)}
+    return {label: tools for label, tools in listed(items).items() if label in named and label not in order.anew}
 
 
 def listed(items: Sequence[Item]) -> dict[str, list[McpToolListing]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from msgspec import convert
+from msgspec import Struct, convert
 from msgspec.json import encode
 
 from antiphon.store import Statement, StoreError
@@ -28,6 +28,16 @@ class AlreadySpent(StoreError):
         self.id = id
 
 
+class Spending(Struct, frozen=True):
+    """The requests that a response answers; ``expires_at`` is in Unix seconds, ``now_ms`` in milliseconds of them."""
+
+    ids: list[str]
+    tenant: str
+    response: str
+    expires_at: int
+    now_ms: int
+
+
 class Approvals:
     """Which approval requests of a tenant were answered, and for which response. Every verb raises `StoreUnavailable`.
 
@@ -44,14 +54,13 @@ class Approvals:
         rows = await self._database.fetch(self._sql["spent"], wanted)
         return {id for (id,) in convert(rows, list[tuple[str]])}
 
-    async def spend(self, ids: list[str], *, tenant: str, response: str, expires_at: int, now_ms: int) -> None:
-        """Keep that these were answered for a response: all of them, or none. It is durable when this returns.
+    async def spend(self, spending: Spending) -> None:
+        """Keep that requests were answered for a response: all of them, or none. It is durable when this returns.
 
         Of two responses that spend one at the same time, one does; a response may spend its own again, as a run does
-        that another process takes over. ``expires_at`` is in Unix seconds. Raises `AlreadySpent`.
+        that another process takes over. Raises `AlreadySpent`.
         """
-        answered: Params = {"tenant": tenant, "response": response, "decided_at": now_ms, "expires_at": expires_at}
-        await self._database.transaction(partial(_spend, self._sql, ids, answered))
+        await self._database.transaction(partial(spend, self._sql, spending))
 
     async def sweep(self, now: int) -> int:
         """Forget what expired at ``now`` (Unix seconds) or before, in small transactions, and return how many."""
@@ -67,8 +76,15 @@ def _run(statement: Statement) -> Dialogue[list[Row]]:
     return (yield statement)
 
 
-def _spend(sql: Mapping[str, str], ids: list[str], answered: Params) -> Dialogue[None]:
+def spend(sql: Mapping[str, str], spending: Spending) -> Dialogue[None]:
+    """Keep answers, as a part of whatever uses them. Raises `AlreadySpent`."""
+    answered: Params = {
+        "tenant": spending.tenant,
+        "response": spending.response,
+        "decided_at": spending.now_ms,
+        "expires_at": spending.expires_at,
+    }
     # In one order, so that of two that spend the same none waits for the other in a circle.
-    for id in sorted(set(ids)):
+    for id in sorted(set(spending.ids)):
         if not (yield Statement(sql["spend"], answered | {"id": id})):
             raise AlreadySpent(id)

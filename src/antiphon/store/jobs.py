@@ -14,6 +14,7 @@ from msgspec.json import encode
 
 from antiphon.core.log import Chunk
 from antiphon.store import Final, Statement
+from antiphon.store.approvals import Spending, spend
 from antiphon.store.queries import queries
 from antiphon.store.saving import finish, save
 
@@ -98,11 +99,21 @@ class Jobs:
             return Found(seq, response.encode(), state)
         return None
 
-    async def enqueue(self, row: ResponseRow, *, inputs: list[ItemRow], opening: Chunk, sealed: str) -> int:
-        """Keep a response that shall run, with its input and the first part of its log; return the job's number."""
-        return await self._database.transaction(
-            partial(_enqueue, self._sql, row, inputs, opening=opening, sealed=sealed)
-        )
+    async def enqueue(
+        self,
+        row: ResponseRow,
+        *,
+        inputs: list[ItemRow],
+        opening: Chunk,
+        sealed: str,
+        spending: Spending | None = None,
+    ) -> int:
+        """Keep a response that shall run, with its input and the first part of its log; return the job's number.
+
+        The answers that it uses up are used up with it: raises `AlreadySpent` where one was used before.
+        """
+        enqueueing = partial(_enqueue, self._sql, row, inputs, opening=opening, sealed=sealed, spending=spending)
+        return await self._database.transaction(enqueueing)
 
     async def end(self, seq: int, make: Callable[[list[Chunk]], tuple[Chunk, Final]]) -> Chunk | None:
         """End a job whoever holds it: ``make`` gives the last part of its log and the final response.
@@ -226,8 +237,16 @@ def _run(statement: Statement) -> Dialogue[list[Row]]:
 
 
 def _enqueue(
-    sql: Mapping[str, str], row: ResponseRow, inputs: list[ItemRow], *, opening: Chunk, sealed: str
+    sql: Mapping[str, str],
+    row: ResponseRow,
+    inputs: list[ItemRow],
+    *,
+    opening: Chunk,
+    sealed: str,
+    spending: Spending | None,
 ) -> Dialogue[int]:
+    if spending is not None:
+        yield from spend(sql, spending)
     seq = yield from save(sql, row, inputs, [])
     yield Statement(sql["add_job"], {"response": seq, "sealed": sealed})
     yield Statement(sql["add_events"], _columns(seq, 0, opening))

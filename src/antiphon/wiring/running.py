@@ -101,7 +101,7 @@ class Parts:
         self._waker = Waker(database, self._boot)
         self._hub = Hub(self.jobs, self._waker, is_shared=database.is_shared)
         self._tool_servers = tool_servers(config, outbound, self.audit if config.mcp.audit else None)
-        approving = Approving(seal, self.approvals, now=_now, keep_days=config.store.retention_days)
+        approving = Approving(seal, self.approvals, now=_now)
         self._preparing = Preparing(
             store=self.store,
             deployments=deployments,

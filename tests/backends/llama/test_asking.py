@@ -89,13 +89,62 @@ def test_a_turn_without_wishes_stays_as_it_is() -> None:
     assert asked(turn).turn == turn
 
 
+BAD: dict[str, object] = {
+    "type": "object",
+    "properties": {"a": {"$ref": "#/$defs/a"}},
+    "$defs": {"a": {"$ref": "#/$defs/a"}},
+}
+
+
 @pytest.mark.parametrize("param", ["tools", "text.format.schema"])
 def test_a_schema_that_would_bring_the_engine_down_is_the_callers_fault(param: str) -> None:
-    """The error names the parameter that holds the schema."""
-    bad = {"type": "object", "properties": {"a": {"minLength": 5, "maxLength": 2}}}
-    function = Function("bad", Raw(msgspec.json.encode(bad)))
-    form = FormatJsonSchema(name="x", schema_=bad)
+    """The error names the parameter that holds the schema, be it a strict function or the text."""
+    function = Function("bad", Raw(msgspec.json.encode(BAD)), strict=True)
+    form = FormatJsonSchema(name="x", schema_=BAD)
     turn = Turn(ITEMS, functions=[function]) if param == "tools" else Turn(ITEMS, text=TextConfig(format=form))
-    with pytest.raises(UpstreamError, match="minLength of 5") as caught:
+    with pytest.raises(UpstreamError, match="refers to itself") as caught:
         asked(turn)
     assert (caught.value.fault, caught.value.param) == ("invalid_request", param)
+
+
+def test_a_schema_of_the_text_is_at_fault_beside_functions_too() -> None:
+    """Not the functions, which are well."""
+    turn = Turn(ITEMS, functions=[ONE], text=TextConfig(format=FormatJsonSchema(name="x", schema_=BAD)))
+    with pytest.raises(UpstreamError, match="refers to itself") as caught:
+        asked(turn)
+    assert caught.value.param == "text.format.schema"
+
+
+@pytest.mark.parametrize("mode", ["auto", "required"])
+@pytest.mark.parametrize("raw", [msgspec.json.encode(BAD), b"5", b"[" * 5000 + b"]" * 5000, b'{"minimum":1e999}'])
+def test_a_function_that_cannot_be_followed_takes_any_object_and_the_others_stay(mode: str, raw: bytes) -> None:
+    """A server of somebody else's does not spoil the turn."""
+    choice = msgspec.convert({"mode": mode}, Choice)
+    turn = asked(Turn(ITEMS, functions=[Function("bad", Raw(raw)), ONE], choice=choice)).turn
+    anything = {"type": "object", "properties": {}, "additionalProperties": True}
+    match turn.text:
+        case TextConfig(format=FormatJsonSchema(schema_=schema)):
+            assert schema["$defs"]["s0"] == anything
+            assert "pattern" in schema["$defs"]["s1"]["properties"]["a"]
+            assert raw.decode() not in (turn.instructions or "")
+        case _:
+            assert msgspec.json.decode(turn.functions[0].parameters) == anything
+            assert b"pattern" in bytes(turn.functions[1].parameters)
+
+
+def test_definitions_of_two_functions_have_names_of_their_own() -> None:
+    """llama.cpp would take the one for the other."""
+    schemas = [{"properties": {"x": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"const": each}}} for each in (1, 2)]
+    functions = [Function(f"f{each}", Raw(msgspec.json.encode(schema))) for each, schema in enumerate(schemas)]
+    first, second = [
+        msgspec.json.decode(each.parameters) for each in asked(Turn(ITEMS, functions=functions)).turn.functions
+    ]
+    assert (first["$defs"], second["$defs"]) == ({"f0a": {"const": 1}}, {"f1a": {"const": 2}})
+
+
+def test_the_functions_of_a_turn_share_what_the_engine_can_bear() -> None:
+    """The first are followed to the letter, the last take any object."""
+    wide = Raw(msgspec.json.encode({"type": "object", "properties": {f"p{n}": {} for n in range(400)}}))
+    functions = asked(Turn(ITEMS, functions=[Function(f"f{n}", wide) for n in range(20)])).turn.functions
+    assert len(msgspec.json.decode(functions[0].parameters)["properties"]) == 400
+    assert msgspec.json.decode(functions[-1].parameters)["properties"] == {}

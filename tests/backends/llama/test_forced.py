@@ -84,9 +84,9 @@ def test_a_forced_turn_has_a_branch_for_each_function_and_no_function() -> None:
             assert schema["anyOf"][1]["properties"]["name"] == {"const": "mail"}
             assert schema["$defs"]["s0"] == {
                 "type": "object",
-                "properties": {"city": {"$ref": "#/$defs/s0/$defs/c"}},
-                "$defs": {"c": {"type": "string"}},
+                "properties": {"city": {"$ref": "#/$defs/s0c"}},
             }
+            assert schema["$defs"]["s0c"] == {"type": "string"}
         case other:
             pytest.fail(f"{other} is no schema")
 

@@ -14,11 +14,13 @@ import anyio
 import msgspec
 import pytest
 from msgspec import Raw
+from msgspec.structs import replace
 
 from antiphon.backends import UpstreamError
 from antiphon.backends.chat_completions import ChatCompletions
 from antiphon.backends.chat_completions import Config as ChatConfig
 from antiphon.backends.llama import Config, Llama
+from antiphon.backends.llama.asking import asked
 from antiphon.backends.llama.catalog import CATALOG, SMALL, default_folder, verify
 from antiphon.backends.llama.fetching import fetch
 from antiphon.core.deltas import Call, Delta, Finish, Text
@@ -26,6 +28,7 @@ from antiphon.core.turn import Choice, Function, Turn
 from antiphon.protocol.content import InputText
 from antiphon.protocol.items import Item, Message
 from antiphon.protocol.settings import FormatJsonSchema, TextConfig
+from tests.backends.llama.schemas import SELF, WORST
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -136,6 +139,27 @@ async def test_a_schema_that_the_grammar_refuses_is_the_callers_fault(backend: L
         await hear(backend, Turn(user("x"), text=TextConfig(format=form)))
     assert (caught.value.fault, caught.value.param) == ("invalid_request", "text.format.schema")
     assert text(await hear(backend, Turn(user("Hello"), max_output_tokens=4)))
+
+
+async def test_the_engine_survives_the_worst_schemas(backend: Llama) -> None:
+    """It follows what was made of each within seconds, and answers afterwards, in the same process."""
+    assert text(await hear(backend, Turn(user("Hello"), max_output_tokens=4)))
+    pid = backend.pid
+    for schema in WORST:
+        function = Function("act", Raw(msgspec.json.encode(schema)))
+        turn = Turn(
+            user("Act."), functions=[function], choice=Choice("required"), temperature=0.0, max_output_tokens=16
+        )
+        brief = replace(asked(turn).turn, instructions="Act.")  # the grammar is what counts, not how long the prompt is
+        begun = time.monotonic()
+        with anyio.fail_after(SECONDS):
+            async with aclosing((await backend._backend()).stream(brief)) as lists:
+                assert [deltas async for deltas in lists]
+        assert time.monotonic() - begun < 20
+    loop = Function("act", Raw(msgspec.json.encode(SELF)))
+    assert await hear(backend, Turn(user("Say hello."), functions=[loop], temperature=0.0, max_output_tokens=8))
+    assert text(await hear(backend, Turn(user("Hello"), max_output_tokens=4)))
+    assert backend.pid == pid
 
 
 async def test_a_prompt_that_is_too_long_is_told_as_such(backend: Llama) -> None:

@@ -23,6 +23,9 @@ FITTING = {
     r"^a{1,2}?$": "aa",
     r"\d$": "room 1",
     r"^https?://": "http://x",
+    r"^a\.{2}b$": "a..b",
+    r"^}]$": "}]",
+    r"^[a\^\-]{2}$": "-^",
 }
 """Patterns that can be followed, and a string that is allowed."""
 
@@ -47,6 +50,15 @@ UNFIT = [
     r"^[\n]$",
     r"^a{5,2}$",
     r'^["]$',
+    r"^(|a)*$",
+    r"^a++$",
+    r"^a{x}$",
+    r"^a{0}$",
+    r"^a{1,5000}$",
+    r"^a{1,99999999999}$",
+    r"^(a{900}b{900}c{900}){900}$",
+    "^" + "(" * 3000 + "a" + ")" * 3000 + "$",
+    "^" + "(" * 450 + "a" * 700 + ")" * 450 + "$",
 ]
 
 
@@ -81,7 +93,7 @@ def test_a_pattern_without_anchors_may_stand_anywhere() -> None:
 
 def test_an_escaped_dollar_is_no_anchor() -> None:
     """A pattern that ends with a literal dollar is open behind it."""
-    assert rf"^(a\$){ANY}*$" == fitted(r"^a\$")
+    assert rf"^(a[\x24]){ANY}*$" == fitted(r"^a\$")
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -1,4 +1,4 @@
-"""What can go wrong before a model file lies in its folder; each message says how to mend it."""
+"""What can go wrong before a model is asked: with its file (each message says how to mend it) and with a schema."""
 
 from __future__ import annotations
 
@@ -29,3 +29,7 @@ class NoRoomError(ModelError):
 
 class BusyError(ModelError):
     """Another process has been fetching the same model for too long."""
+
+
+class UnfitSchemaError(Exception):
+    """The grammar of llama.cpp cannot follow this JSON Schema, or would not survive it."""

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from antiphon.backends.llama.schemas import Schema, placed
+from antiphon.backends.llama.schemas import placed
 from antiphon.core.deltas import Call, Text
 from antiphon.core.turn import Choice, Function, Turn
 from antiphon.protocol.settings import FormatJsonObject, FormatJsonSchema, TextConfig
@@ -21,6 +21,7 @@ from antiphon.protocol.settings import FormatJsonObject, FormatJsonSchema, TextC
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from antiphon.backends.llama.keywords import Schema
     from antiphon.core.deltas import Delta
 
 ANSWER: Final = "answer"

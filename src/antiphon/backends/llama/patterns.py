@@ -21,9 +21,19 @@ FORMATS: Final = {
 }
 """Formats of strict schemas that llama.cpp does not know; each pattern allows a part of the format's strings."""
 
+LONGEST: Final = 1_000
+REPEATS: Final = 1_000
+"""How often a part of a pattern may be said to stand there, and all of them together twice as often."""
+
 _TOKEN: Final = re.compile(
-    r"\\(?P<escape>.)|(?P<set>\[\^?(?:\\.|[^\]\\])+\])|(?P<group>\(\?.?)|(?P<plain>.)", re.DOTALL
+    r"\\(?P<escape>.)|(?P<set>\[\^?(?:\\.|[^\]\\])+\])|(?P<group>\(\?.?)"
+    r"|(?P<many>[*+?]|\{[0-9]*,?[0-9]*\})(?P<lazy>[?+]?)|(?P<plain>.)",
+    re.DOTALL,
 )
+_MANY: Final = re.compile(r"(?<!\\)\{[0-9,]+\}")
+_HOLLOW: Final = re.compile(r"(?:^|[(|])\||\|(?:$|\))|\(\)")
+"""An alternative of nothing: repeated, it is a loop that llama.cpp refuses."""
+_COUNT: Final = re.compile(r"[0-9]+")
 _MEMBER: Final = re.compile(r"(\\.|[^\\])(?:-(\\.|[^\\]))?", re.DOTALL)
 
 
@@ -33,30 +43,50 @@ class _UnfitError(Exception):
 
 def fitted(pattern: str) -> str | None:
     """Return a pattern that llama.cpp follows and whose strings all match this one; None where there is none."""
+    if len(pattern) > LONGEST:
+        return None
     body, starts = (pattern[1:], True) if pattern.startswith("^") else (pattern, False)
     ends = re.search(r"(?<!\\)(?:\\\\)*\$$", body) is not None
     body = body[:-1] if ends else body
     try:
         text = "".join(_token(match) for match in _TOKEN.finditer(body))
         re.compile(text)
-    except (_UnfitError, re.error):
+    except (_UnfitError, re.error, OverflowError, RecursionError):
+        return None
+    if _HOLLOW.search(text) or weight(text) > LONGEST + 2 * REPEATS:
         return None
     if starts and ends:
         return f"^{text}$"
     return f"^{'' if starts else ANY + '*'}({text}){'' if ends else ANY + '*'}$"
 
 
+def weight(pattern: str) -> int:
+    """How much room a fitted pattern takes in a grammar: its characters and its repetitions."""
+    return len(pattern) + sum(int(count) for many in _MANY.findall(pattern) for count in _COUNT.findall(many))
+
+
 def _token(match: re.Match[str]) -> str:
     if (escape := match["escape"]) is not None:
         return f"[{SETS[escape]}]" if escape in SETS else _literal(escape, inside=False)
     if (group := match["group"]) is not None:
-        return group if group == "(?:" else _refuse()
+        return "(" if group == "(?:" else _refuse()
     if (members := match["set"]) is not None:
         return _set(members)
+    if (many := match["many"]) is not None:
+        return _many(many, match["lazy"])
     plain = match["plain"]
     if plain == ".":
         return ANY
-    return plain if plain not in '^$["' and " " <= plain <= "~" else _refuse()
+    if plain in "}]":  # llama.cpp would read them for ever
+        return _literal(plain, inside=False)
+    return plain if plain not in '^$[{"' and " " <= plain <= "~" else _refuse()
+
+
+def _many(many: str, lazy: str) -> str:
+    """How often; a lazy repetition allows the same strings."""
+    if lazy == "+" or (many[0] == "{" and not 0 < max(map(int, _COUNT.findall(many)), default=0) <= REPEATS):
+        return _refuse()
+    return many
 
 
 def _set(text: str) -> str:
@@ -72,7 +102,7 @@ def _member(match: re.Match[str], *, negated: bool) -> str:
     if last is None:
         return SETS[first[1]] if first[0] == "\\" and first[1:] in SETS else _inside(first)
     low, high = _inside(first), _inside(last)
-    spans = any(low[-1] <= bad <= high[-1] for bad in '"\\')
+    spans = any(first[-1] <= bad <= last[-1] for bad in '"\\')
     return f"{low}-{high}" if negated or not spans else _refuse()
 
 
@@ -86,8 +116,11 @@ def _literal(character: str, *, inside: bool) -> str:
     """An escaped character, or a member of a set, as itself; letters and digits mean something else when escaped."""
     if character in '"\\' or not " " <= character <= "~" or (character.isalnum() and not inside):
         return _refuse()
-    special = "]^-[" if inside else ".^$*+?()[]{}|"
-    return f"\\{character}" if character in special else character
+    code = f"\\x{ord(character):02x}"  # llama.cpp knows no other escape for all of them
+    if inside:
+        return code if character in "]^-[" else character
+    # in a set of its own: behind an escape, llama.cpp repeats what stands before it as well
+    return f"[{code}]" if character in ".^$*+?()[]{}|" else character
 
 
 def _refuse() -> str:

@@ -114,6 +114,8 @@ def retell(item: Item, outputs: Mapping[str, Output]) -> Told:
             return _hosted(item, output)
         case McpCall(error=error) if error is not None:
             return _hosted(item, f"The call of this tool failed: {_reason(error)}")
+        case McpCall(status="incomplete") if item.arguments:  # the run was broken off while the call was made
+            return _hosted(item, "This call was cut short. Whether it took effect is not known.")
         case _:
             return _client_run(item)
 

@@ -1,0 +1,1 @@
+"""Tests of what comes between a request and a run."""

@@ -1,0 +1,48 @@
+"""A time that a test moves, and approvals of which none was used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from antiphon.lifecycle.approving import Approving
+from antiphon.sealing import Seal
+from antiphon.store.approvals import Approvals
+from antiphon.store.sqlite import connect
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+NOW = 1_700_000_000
+
+
+class Clock:
+    """A time that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> int:
+        """The time."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time."""
+    return Clock()
+
+
+@pytest.fixture
+async def spent() -> AsyncGenerator[Approvals]:
+    """No answer was used."""
+    database = await connect("sqlite://", pooled=False)
+    yield Approvals(database)
+    await database.aclose()
+
+
+@pytest.fixture
+def approving(spent: Approvals, clock: Clock) -> Approving:
+    """Who signs and checks."""
+    return Approving(Seal(["first", "second"]), spent, now=clock)
