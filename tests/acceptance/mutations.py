@@ -54,7 +54,14 @@ VALID: list[dict[str, Any]] = [  # JSON
     {"model": "m", "input": SAID, "instructions": CANARY, "metadata": {"a": CANARY}, "store": True},
     {
         "model": "m",
-        "input": [{"role": "user", "content": f"the weather? {CANARY}"}],
+        "input": [
+            {
+                "type": "mcp_list_tools",
+                "server_label": "m",
+                "tools": [{"name": "n", "input_schema": {"title": CANARY}}],
+            },
+            {"role": "user", "content": f"the weather? {CANARY}"},
+        ],
         "tools": [
             WEATHER,
             {"type": "web_search", "user_location": {"type": "approximate", "city": CANARY}},

@@ -13,6 +13,7 @@ import pytest
 from tests.acceptance.operating import configured, operating
 from tests.acceptance.upstreams import HEAD, LAST, WHOLE, asked, chunked, saying, sse, upstream
 from tests.conducting import conducting
+from tests.mcp_servers import library
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,8 @@ GATEWAY_KEY = "gateway-k3y-74"
 BASIC_KEY = "basic-k3y-75"
 OPERATORS = (UPSTREAM_KEY, GATEWAY_KEY, BASIC_KEY)
 CONFIG = f"""
+outbound = {{ allow_private = ["127.0.0.1"] }}
+mcp = {{ audit = true }}
 auth = {{ keys = [{{ key = "{CALLER_KEY}", tenant = "a" }}] }}
 [[deployments]]
 name = "*"
@@ -42,9 +45,10 @@ headers = {{ x-gateway = "{GATEWAY_KEY}" }}
 
 
 class Places:
-    """Places of a request where secrets stand, a secret for each."""
+    """Places of a request where secrets stand, a secret for each. ``url`` is an MCP server's."""
 
-    def __init__(self) -> None:
+    def __init__(self, url: str) -> None:
+        self.url = url
         self.secrets: list[str] = []
 
     def tools(self, where: str) -> list[dict[str, Any]]:
@@ -54,7 +58,7 @@ class Places:
             "allowed_domains": ["a.example"],
             "domain_secrets": [{"domain": "a.example", "name": "KEY", "value": self(f"{where}-domain")}],
         }
-        server = {"type": "mcp", "server_url": "https://a.example/mcp"}
+        server = {"type": "mcp", "server_url": self.url}
         headers = {"Authorization": f"Bearer {self(f'{where}-header')}", "X-Key": self(f"{where}-other")}
         return [
             {**server, "server_label": "one", "headers": headers},
@@ -103,7 +107,7 @@ def refused(places: Places) -> Iterator[dict[str, Any]]:
         yield {"input": "hi", "tools": [tool, {"type": "function"}]}
         yield {"input": "hi", "tools": [{**tool, "server_label": "", "container": 1, "environment": 1}]}
         yield {"input": [{"type": "additional_tools", "tools": [tool, {"type": "nothing"}]}], "metadata": {"n": index}}
-    server = {"type": "mcp", "server_label": "one", "server_url": "https://a.example/mcp"}
+    server = {"type": "mcp", "server_label": "one", "server_url": places.url}
     yield {"input": "hi", "tools": [{**server, "headers": {"Authorization": [places("wrong-header")]}}]}
     yield {"input": "hi", "tools": [{**server, "headers": places("wrong-headers")}]}
     yield {"input": "hi", "tools": [{**server, "headers": [places("wrong-list")]}]}
@@ -176,8 +180,12 @@ def look_back(ask: Answers, id: str) -> None:
 
 def test_no_secret_is_kept_or_repeated(tmp_path: Path) -> None:
     """Secrets of tools, wherever they stand, and keys of callers and operators are in no file, no log, no answer."""
-    places = Places()
-    with upstream(gossip) as model, operating(configured(tmp_path, CONFIG.replace("PORT", str(model.port)))) as server:
+    with (
+        library() as shelf,
+        upstream(gossip) as model,
+        operating(configured(tmp_path, CONFIG.replace("PORT", str(model.port)))) as server,
+    ):
+        places = Places(shelf.url)
         ask = Answers(server)
         for stream in ("stream", "body"):
             answer = ask("POST", "/responses", {"model": "m", **whole(places, stream)})
@@ -202,13 +210,15 @@ def test_no_secret_is_kept_or_repeated(tmp_path: Path) -> None:
     found = [secret for secret in secrets if secret.encode() in everything]
     assert not found, "\n".join(found)
     assert len(secrets) == len(set(secrets)) > 60
+    sent = {headers.get("authorization") for headers in shelf.headers}
+    assert {f"Bearer s3cret-{stream}-request-authorization" for stream in ("stream", "body")} <= sent
 
 
 def test_a_waiting_run_keeps_its_secrets_sealed_and_an_ended_one_keeps_none(tmp_path: Path) -> None:
     """While it runs, after a crash, and after its end: no secret of a background request can be read anywhere."""
-    places = Places()
     settings = CONFIG.partition("[[deployments]]")[0] + "background = { workers = 1 }\n"
-    with conducting() as models:
+    with conducting() as models, library() as shelf:
+        places = Places(shelf.url)
         config = configured(tmp_path, f'{settings}\n[[deployments]]\nname = "*"\nbackend = "chat_completions"\n')
         config.write_text(config.read_text() + f'base_url = "{models.url}"\n')
         with operating(config) as server:

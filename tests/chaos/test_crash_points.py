@@ -35,7 +35,8 @@ EVERYWHERE: dict[Scenario, list[str]] = {
     scenarios.kill: ["reclaim"],
     scenarios.delete: ["delete_response"],
     scenarios.sweep: [
-        *("take_chore", "outdate_buried", "erase", "forget", "expire_responses", "settle", "leave_chore"),
+        *("take_chore", "outdate_buried", "erase", "forget", "forget_exchanges", "forget_approvals"),
+        *("expire_responses", "settle", "leave_chore"),
     ],
 }
 SQLITE: dict[Scenario, list[str]] = {scenarios.kill: ["retire_all"]}
