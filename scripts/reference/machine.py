@@ -29,7 +29,7 @@ STEPS: dict[str, Step] = {
     "start": Machine.start,
     "queue": Machine.queue,
     "resume": Machine.resume,
-    "grant": lambda machine: machine.grant([Call("1", "web_search", "{}")]),
+    "grant": lambda machine: machine.grant([Call("1", "approved", "{}")]),
     "next_turn": Machine.next_turn,
     "feed": lambda machine: machine.feed([Text("word")]),
     "feed a finish": lambda machine: machine.feed([Finish("stop", None)]),
@@ -90,7 +90,7 @@ KINDS: dict[str, CallKind] = {
 }
 
 
-MANNER = Manner(kinds=KINDS)
+MANNER = Manner(kinds=KINDS, grants={"approved": KINDS["web_search"]})
 
 
 def life_of(steps: list[str]) -> Life:

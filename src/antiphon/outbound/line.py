@@ -88,6 +88,7 @@ class Line:
     def __init__(self, url: str, reach: Reach, *, resolver: AbstractResolver, connect_seconds: float) -> None:
         """Needs a running loop; the resolver is not its own. Raises `OutboundError` for what is no URL."""
         self._url = checked(url)
+        self._sent_to = url, self._url
         self._reach = reach
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
@@ -114,9 +115,7 @@ class Line:
 
         Raises `OutboundError`, and `NotSentError` where the request was certainly not delivered.
         """
-        target = checked(url)
-        if _origin(target) != _origin(self._url):
-            raise NotSentError("bad_redirect", "The URL leads to another server.")
+        target = self._target(url)
         refused: list[str] = []
         token = _refused.set(refused)
         try:
@@ -133,6 +132,16 @@ class Line:
         finally:
             _refused.reset(token)
         return _uncompressed(response)
+
+    def _target(self, url: str) -> URL:
+        """Take a URL apart, unless it is the one of the last request, which has been found good."""
+        if url == self._sent_to[0]:
+            return self._sent_to[1]
+        target = checked(url)
+        if _origin(target) != _origin(self._url):
+            raise NotSentError("bad_redirect", "The URL leads to another server.")
+        self._sent_to = url, target
+        return target
 
     def _socket(self, address: Dialled) -> socket.socket:
         return permitted_socket(self._reach, self._url.raw_host or "", _refused.get(), address)

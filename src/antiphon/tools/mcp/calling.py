@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import anyio
@@ -10,15 +11,21 @@ from anyio import CancelScope
 
 from antiphon.core.mcp_calls import McpKind
 from antiphon.protocol.calls import McpCall, McpHttpError, McpProtocolError, McpToolExecutionError
+from antiphon.protocol.content import InputText
+from antiphon.protocol.parts import Json
 from antiphon.tools import Answer
 from antiphon.tools.mcp import results
 from antiphon.tools.mcp.faults import CALL_TIMED_OUT, Fault, outcome
+from antiphon.tools.mcp.headers import redacted
 
 if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
     from antiphon.core.calls import CallKind, OpenCall
     from antiphon.core.turn import Output
     from antiphon.protocol.calls import McpToolListing
     from antiphon.tools import Report
+    from antiphon.tools.mcp.config import Config
     from antiphon.tools.mcp.faults import Error
     from antiphon.tools.mcp.servers import Server
 
@@ -27,13 +34,22 @@ if TYPE_CHECKING:
 INVALID_PARAMS = -32602
 UNKNOWN_OUTCOME = -32000
 SECONDS_BETWEEN_REPORTS = 1.0
+SHORTEST_IN_RESULTS = 8
+"""Characters of a secret that is looked for in results, where a shorter one may be a word."""
+DEEPEST = 200
+"""So deep arguments may be nested: the SDK can write no more than some 250 levels, and would end the session."""
 
 
 class Progress(Protocol):
-    """Takes the progress notifications of a call, as the SDK gives them."""
+    """How a call gets on."""
 
-    async def __call__(self, progress: float, total: float | None, message: str | None) -> None:
-        """Take one."""
+    @property
+    def is_late(self) -> bool:
+        """Whether its time is over."""
+        ...
+
+    def beat(self) -> None:
+        """Take a notification of progress."""
         ...
 
 
@@ -51,10 +67,12 @@ class RemoteTool:
         try:
             arguments = msgspec.json.decode(call.arguments, type=dict[str, Any])  # the tool's schema is open
         except (msgspec.DecodeError, RecursionError):
-            error = McpProtocolError(code=INVALID_PARAMS, message="The arguments are not a JSON object.")
-            answer = self._failed(call, error, error.message)
+            answer = self._unfit(call, "The arguments are not a JSON object.")
         else:
-            answer = await self._audited(call, arguments, report)
+            if _is_deep(call.arguments, arguments):
+                answer = self._unfit(call, f"The arguments are nested more than {DEEPEST} levels deep.")
+            else:
+                answer = await self._audited(call, arguments, report)
         item = answer.item
         is_failed = isinstance(item, McpCall) and item.error is not None
         await report("response.mcp_call.failed" if is_failed else "response.mcp_call.completed")
@@ -76,31 +94,49 @@ class RemoteTool:
         asked = self._server.exchange(
             tool=self._listing.name, arguments=call.arguments, approval_request_id=self._approval_request_id
         )
-        async with self._server.audited(asked) as note:
-            answer = await self._answer(call, arguments, report)
-            note.outcome = outcome(answer.item.error if isinstance(answer.item, McpCall) else None)
-        return answer
+        group = anyio.create_task_group()
+        pulse = _Pulse(report, group, self._server.config)
+        answers: list[Answer] = []
+        async with self._server.audited(asked) as note, group:
+            answers.append(await self._answer(call, arguments, pulse))
+            item = answers[0].item
+            note.outcome = outcome(item.error if isinstance(item, McpCall) else None)
+        if pulse.error is not None:
+            raise pulse.error
+        return answers[0]
 
-    async def _answer(self, call: OpenCall, arguments: Arguments, report: Report) -> Answer:
-        config = self._server.config
-        with CancelScope(deadline=anyio.current_time() + config.call_seconds) as scope:
-            pulse = _Pulse(report, scope, silence=config.call_seconds, longest=config.longest_call_seconds)
+    async def _answer(self, call: OpenCall, arguments: Arguments, pulse: _Pulse) -> Answer:
+        with pulse.scope:
             try:
-                raw = await self._server.call(self._listing.name, arguments, pulse.beat)
+                raw = await self._server.call(self._listing.name, arguments, pulse)
             except Fault as fault:
                 return self._not_made(call, fault.failing.error)
             finally:
-                await pulse.end()
+                pulse.end()
             return self._made(call, results.read(raw))
         return self._not_made(call, CALL_TIMED_OUT.error)
+
+    def _unfit(self, call: OpenCall, message: str) -> Answer:
+        return self._failed(call, McpProtocolError(code=INVALID_PARAMS, message=message), message)
 
     def _made(self, call: OpenCall, result: results.Result) -> Answer:
         secrets = self._server.secrets
         if result.is_error:
             error = McpToolExecutionError(content=results.error_content(result, secrets))
             return self._failed(call, error, results.error_text(result, secrets))
-        item = self._item(call, "completed", output=results.for_client(result))
-        return Answer(item=item, output=results.for_model(result, sees_images=self._server.sees_images))
+        item = self._item(call, "completed", output=self._hiding(results.for_client(result)))
+        match results.for_model(result, sees_images=self._server.sees_images):
+            case str(text):
+                return Answer(item=item, output=self._hiding(text))
+            case parts:
+                hidden = [
+                    InputText(text=self._hiding(part.text)) if isinstance(part, InputText) else part for part in parts
+                ]
+                return Answer(item=item, output=hidden)
+
+    def _hiding(self, text: str) -> str:
+        """A result without what the caller gave the server in confidence: results are kept."""
+        return redacted(text, [secret for secret in self._server.secrets if len(secret) >= SHORTEST_IN_RESULTS])
 
     def _not_made(self, call: OpenCall, error: McpProtocolError | McpHttpError) -> Answer:
         match error:
@@ -134,34 +170,71 @@ class RemoteTool:
         )
 
 
+def _is_deep(text: str, arguments: Arguments) -> bool:
+    if text.count("{") + text.count("[") <= DEEPEST:
+        return False
+    level: list[Json] = [arguments]
+    for _ in range(DEEPEST):
+        level = [inner for value in level for inner in _inside(value)]
+    return bool(level)
+
+
+def _inside(value: Json) -> list[Json]:
+    match value:
+        case dict():
+            return list(value.values())
+        case list():
+            return value
+        case _:
+            return []
+
+
 class _Pulse:
-    """Progress notifications: each begins the permitted silence anew, and now and then one is told to the client."""
+    """Progress notifications: each begins the permitted silence anew, and now and then one is told to the client.
 
-    def __init__(self, report: Report, scope: CancelScope, *, silence: float, longest: float) -> None:
+    They come in a task of the connection's, which may end at any time. What is told is numbered, so it is told in the
+    tasks of the call, which waits for them.
+    """
+
+    def __init__(self, report: Report, group: TaskGroup, config: Config) -> None:
         self._report = report
-        self._scope = scope
-        self._silence = silence
-        self._latest = anyio.current_time() + longest
+        self._group = group
+        self._context = copy_context()
+        self._silence = config.call_seconds
+        self._latest = anyio.current_time() + config.longest_call_seconds
         self._told_at = float("-inf")
-        self._telling = anyio.Lock()
+        self._is_telling = False
         self._is_over = False
+        self.scope = CancelScope(deadline=anyio.current_time() + config.call_seconds)
+        self.error: Exception | None = None
+        """Why something could not be told to the client."""
 
-    async def beat(self, progress: float, total: float | None, message: str | None) -> None:
-        """Take a notification. It comes in a task of the SDK's."""
-        now = anyio.current_time()
+    @property
+    def is_late(self) -> bool:
+        """Whether the time of the call is over."""
+        return anyio.current_time() >= self.scope.deadline
+
+    def beat(self) -> None:
+        """Take a notification."""
         if self._is_over:
             return
-        self._scope.deadline = min(now + self._silence, self._latest)
-        if now - self._told_at < SECONDS_BETWEEN_REPORTS:
+        now = anyio.current_time()
+        self.scope.deadline = min(now + self._silence, self._latest)
+        if self._is_telling or now - self._told_at < SECONDS_BETWEEN_REPORTS:
             return
         self._told_at = now
-        async with self._telling:
+        self._is_telling = True
+        self._context.run(self._group.start_soon, self._tell)
+
+    def end(self) -> None:
+        """Nothing more is told after what is being told."""
+        self._is_over = True
+
+    async def _tell(self) -> None:
+        try:
             if not self._is_over:
                 await self._report("response.mcp_call.in_progress")
-
-    async def end(self) -> None:
-        """Nothing is told after this."""
-        self._is_over = True
-        if self._telling.locked():
-            async with self._telling:
-                pass
+        except Exception as error:  # noqa: BLE001 - raised again by the call, once its end is kept
+            self.error = error
+        finally:
+            self._is_telling = False

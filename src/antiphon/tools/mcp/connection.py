@@ -17,7 +17,6 @@ import mcp_types
 from mcp import ClientSession, MCPError
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
 from mcp_types import methods
 from mcp_types.version import LATEST_HANDSHAKE_VERSION, MODERN_PROTOCOL_VERSIONS
 from msgspec import UNSET
@@ -25,6 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from antiphon.outbound import OutboundError
 from antiphon.protocol.calls import McpProtocolError, McpToolListing
+from antiphon.tools.mcp.dispatcher import Dispatcher, OnProgress
 from antiphon.tools.mcp.faults import (
     ASKS_BACK,
     CONNECTION_LOST,
@@ -38,15 +38,16 @@ from antiphon.tools.mcp.faults import (
     http_error,
     status_error,
 )
+from antiphon.tools.mcp.listing import LONGEST_DESCRIPTION, MOST_PAGES, Room
+from antiphon.tools.mcp.results import shortened
 from antiphon.tools.mcp.wire import Wire, failing_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
 
     import httpx2
     from mcp.client._transport import TransportStreams
-    from mcp.shared.dispatcher import CallOptions, OnNotify, OnNotifyIntercept, OnRequest, ProgressFnT
 
     from antiphon.outbound import Outbound
     from antiphon.outbound.line import Line
@@ -54,8 +55,11 @@ if TYPE_CHECKING:
 
     Raw = dict[str, Any]  # a result of the protocol, as it was sent
 
-MOST_PAGES = 100
 CLOSING_SECONDS = 5.0
+FAREWELL_SECONDS = 0.2
+"""So long a connection outlives its last call that timed out, for the server to be told."""
+SLICE = 20
+"""So many tools are looked at before others have their turn."""
 
 _OLDER = frozenset({400, 404, 405})  # spec: MCP 2025-06-18, transports, backwards compatibility
 _WITHOUT_DETAILS = frozenset({401, 403})
@@ -73,39 +77,6 @@ _OURSELVES = mcp_types.Implementation(name="antiphon", version=version("antiphon
 _T = TypeVar("_T")
 
 
-class _Dispatcher(JSONRPCDispatcher):
-    """The SDK's, that leaves tools out of a list which would make it refuse the whole, and tells of its end."""
-
-    def __init__(self, streams: TransportStreams, ended: Callable[[], None]) -> None:
-        super().__init__(*streams)
-        self._ended = ended
-        self.version: Callable[[], str | None] = lambda: None
-
-    async def send_raw_request(
-        self,
-        method: str,
-        params: Mapping[str, Any] | None,  # as the SDK has it
-        opts: CallOptions | None = None,
-        **related: Any,  # of the SDK alone
-    ) -> Raw:
-        """Send a request."""
-        raw = await super().send_raw_request(method, params, opts, **related)
-        return _without_misfits(raw, self.version() or LATEST_HANDSHAKE_VERSION) if method == "tools/list" else raw
-
-    async def run(
-        self,
-        on_request: OnRequest,
-        on_notify: OnNotify,
-        on_notify_intercept: OnNotifyIntercept | None = None,
-        **status: Any,  # of the SDK alone
-    ) -> None:
-        """Receive until the stream ends."""
-        try:
-            await super().run(on_request, on_notify, on_notify_intercept, **status)
-        finally:
-            self._ended()
-
-
 class Connection:
     """A connection with the headers of one owner. ``users`` is who uses it now; it ends when nobody did for a while."""
 
@@ -119,6 +90,7 @@ class Connection:
         self._opened = anyio.Event()
         self._ended = anyio.Event()
         self._is_broken = False
+        self._is_doubtful = False
         self._failing: Failing | None = None
         self._session: ClientSession | None = None
         self._used_at = 0.0
@@ -132,6 +104,10 @@ class Connection:
     def close(self) -> None:
         """End it, soon."""
         self._ended.set()
+
+    def doubt(self) -> None:
+        """Let nobody use it any more but those who do."""
+        self._is_broken = self._is_doubtful = True
 
     def release(self) -> None:
         """One user less."""
@@ -162,47 +138,46 @@ class Connection:
             raise Fault(self._failing or CONNECTION_LOST)
         return self._session
 
-    async def list_page(self, cursor: str | None) -> tuple[list[McpToolListing], str | None]:
-        """A page of tools, and the cursor of the next one. Raises `Fault`."""
+    async def list_page(self, cursor: str | None, room: Room) -> tuple[list[McpToolListing], str | None]:
+        """A page of tools, for which there has to be room, and the cursor of the next one. Raises `Fault`."""
         session = await self.opened()
-        page = await self._exchange(lambda: _page(session, cursor))
+        page = await self._exchange(lambda: _page(session, cursor, room), room)
         return [_listing(tool) for tool in page.tools], page.next_cursor
 
-    async def call(self, name: str, arguments: Raw, progress: ProgressFnT) -> Raw:
-        """The result of a tool, as it was sent. ``progress`` is called with each notification. Raises `Fault`."""
+    async def call(self, name: str, arguments: Raw, beat: Callable[[], None]) -> Raw:
+        """The result of a tool, as it was sent. ``beat`` is called at each notification. Raises `Fault`."""
         session = await self.opened()
         request = mcp_types.CallToolRequest(params=mcp_types.CallToolRequestParams(name=name, arguments=arguments))
-        raw = await self._exchange(lambda: _called(session, request, progress))
+        room = Room(self._config)
+        raw = await self._exchange(lambda: _called(session, request, OnProgress(beat), room), room)
         if raw.get("resultType") == "input_required":
             raise Fault(ASKS_BACK)
         return raw
 
     async def _live_over(self, line: Line) -> Failing:
-        failing = await self._live_in(_streams(self.url, self._wire(line, is_older=False), self._limit))
+        wire = self._wire(line, is_older=False)
+        failing = await self._live_in(_streams(self.url, wire, self._limit), wire)
         if self._facts.status not in _OLDER or self._facts.told_error or self._session is not None:
             return failing
         self._facts = Facts()
         current_facts.set(self._facts)
         wire = self._wire(line, is_older=True)
-        return await self._live_in(sse_client(self.url, httpx_client_factory=_Clients(wire)), is_older=True)
+        return await self._live_in(sse_client(self.url, httpx_client_factory=_Clients(wire)), wire)
 
     def _wire(self, line: Line, *, is_older: bool) -> Wire:
-        return Wire(line, self._headers, limit=self._limit, is_older=is_older)
+        return Wire(line, self._headers, limit=self._limit, is_older=is_older, stuck=self.doubt)
 
     @property
     def _limit(self) -> int:
         return self._config.max_result_mib << 20
 
-    async def _live_in(
-        self, opening: AbstractAsyncContextManager[TransportStreams], *, is_older: bool = False
-    ) -> Failing:
+    async def _live_in(self, opening: AbstractAsyncContextManager[TransportStreams], wire: Wire) -> Failing:
         failing: Failing | None = None
         try:
             async with opening as streams:
-                dispatcher = _Dispatcher(streams, self._lost)
+                dispatcher = Dispatcher(streams, ended=self._lost, answered=wire.answered)
                 async with ClientSession(dispatcher=dispatcher, client_info=_OURSELVES) as session:
-                    dispatcher.version = lambda: session.protocol_version
-                    failing = await self._greet(session, is_older=is_older)
+                    failing = await self._greet(session, is_older=wire.is_older)
                     await self._serve(session, failing)
         except Exception as error:  # noqa: BLE001 - the SDK's tasks raise whatever happens to them, in groups
             log.debug("connection broken", extra={"action": "mcp_connection_broken", "kind": type(error).__name__})
@@ -220,12 +195,17 @@ class Connection:
                 return None
             if failing is not None and failing.is_unsent:
                 return failing
-        self._facts.failing = None
-        try:
-            await session.initialize()
-        except _SDK_ERRORS as error:
-            return self._explained(error, self._facts)
-        return None
+            self._facts = Facts()
+            current_facts.set(self._facts)
+        with anyio.CancelScope() as scope:
+            self._facts.scope = scope
+            try:
+                await session.initialize()
+            except _SDK_ERRORS as error:
+                return self._explained(error, self._facts)
+            finally:
+                self._facts.scope = None
+        return self._facts.failing if scope.cancelled_caught else None
 
     async def _serve(self, session: ClientSession, failing: Failing | None) -> None:
         if failing is not None:
@@ -239,6 +219,8 @@ class Connection:
                 await self._ended.wait()
         self._ended.set()
         self._scope.deadline = anyio.current_time() + CLOSING_SECONDS
+        if self._is_doubtful:
+            await anyio.sleep(FAREWELL_SECONDS)
 
     def _lost(self) -> None:
         if self._session is not None:
@@ -254,10 +236,10 @@ class Connection:
         self._ended.set()
         self._opened.set()
 
-    async def _exchange(self, send: Callable[[], Awaitable[_T]]) -> _T:
+    async def _exchange(self, send: Callable[[], Awaitable[_T]], room: Room) -> _T:
         """Send a request and wait for its answer. What the wire sees of it goes to the facts of this one alone."""
         scope = anyio.CancelScope()
-        facts = Facts(scope)
+        facts = Facts(scope, room)
         with scope:
             token = current_facts.set(facts)
             try:
@@ -291,8 +273,8 @@ class Connection:
         match error:
             case MCPError() if self._ended.is_set():
                 return CONNECTION_LOST
-            case MCPError() if status == 202:  # noqa: PLR2004 - a status
-                return NOT_MCP
+            case MCPError() if status == 202 or error.code == mcp_types.PARSE_ERROR:  # noqa: PLR2004 - a status
+                return NOT_MCP  # the SDK says what it could not read, in pieces that nothing of can be hidden
             case MCPError():
                 return Failing(error=McpProtocolError(code=error.code, message=error.message))
             case ValidationError():
@@ -327,29 +309,45 @@ async def _streams(url: str, wire: Wire, limit: int) -> AsyncGenerator[Transport
         yield streams
 
 
-async def _called(session: ClientSession, request: mcp_types.CallToolRequest, progress: ProgressFnT) -> Raw:
-    """Call a tool; where the server misses headers that only its list of tools tells, list and call once more."""
+async def _called(session: ClientSession, request: mcp_types.CallToolRequest, progress: OnProgress, room: Room) -> Raw:
+    """Call a tool; where the server misses headers that only its list of tools tells, list and call once more.
+
+    A result is taken as it was sent: the SDK would throw all of it away for one part that it does not know.
+    """
     try:
         raw: Raw = await session.send_request(request, _RAW, progress_callback=progress)
+    except ValidationError:
+        sent = current_facts.get().result
+        if sent is None or not isinstance(sent.get("content"), list):
+            raise
+        return sent
     except MCPError as error:
         if error.code != mcp_types.HEADER_MISMATCH or session.protocol_version not in MODERN_PROTOCOL_VERSIONS:
             raise
-        await _relist(session, request.params.name)
+        await _relist(session, request.params.name, room)
         raw = await session.send_request(request, _RAW, progress_callback=progress)
     return raw
 
 
-async def _relist(session: ClientSession, name: str) -> None:
+async def _relist(session: ClientSession, name: str, room: Room) -> None:
     cursor: str | None = None
     for _ in range(MOST_PAGES):
-        page = await _page(session, cursor)
+        page = await _page(session, cursor, room)
         cursor = page.next_cursor
         if cursor is None or any(tool.name == name for tool in page.tools):
             return
 
 
-async def _page(session: ClientSession, cursor: str | None) -> mcp_types.ListToolsResult:
-    return await session.list_tools(params=mcp_types.PaginatedRequestParams(cursor=cursor) if cursor else None)
+async def _page(session: ClientSession, cursor: str | None, room: Room) -> mcp_types.ListToolsResult:
+    """A page of tools. Where the SDK refuses it whole, those that make it none are left out."""
+    params = mcp_types.PaginatedRequestParams(cursor=cursor) if cursor else None
+    try:
+        return await session.list_tools(params=params)
+    except ValidationError:
+        room.instead = await _without_misfits(room.raw, session.protocol_version or LATEST_HANDSHAKE_VERSION)
+        if room.instead is None:
+            raise
+    return await session.list_tools(params=params)
 
 
 def _listing(tool: mcp_types.Tool) -> McpToolListing:
@@ -358,17 +356,20 @@ def _listing(tool: mcp_types.Tool) -> McpToolListing:
     return McpToolListing(
         name=tool.name,
         input_schema=tool.input_schema,
-        description=tool.description or UNSET,
+        description=shortened(tool.description, LONGEST_DESCRIPTION) if tool.description else UNSET,
         annotations={**annotations, "idempotent": True} if hints.idempotent_hint is True else annotations,
     )
 
 
-def _without_misfits(raw: Raw, version: str) -> Raw:
-    """A list of tools without those that make it none."""
-    if _fits(raw, version) or not (isinstance(raw.get("tools"), list) and _fits({**raw, "tools": []}, version)):
-        return raw
+async def _without_misfits(raw: Raw, version: str) -> Raw | None:
+    """A list of tools without those that make it none; nothing where the rest of it is none."""
+    if not (isinstance(raw.get("tools"), list) and _fits({**raw, "tools": []}, version)):
+        return None
     tools: list[object] = raw["tools"]
-    fitting = [tool for tool in tools if _fits({**raw, "tools": [tool]}, version)]
+    fitting: list[object] = []
+    for start in range(0, len(tools), SLICE):
+        fitting += [tool for tool in tools[start : start + SLICE] if _fits({**raw, "tools": [tool]}, version)]
+        await anyio.lowlevel.checkpoint()
     log.warning("tools left out", extra={"action": "mcp_tools_left_out", "count": len(tools) - len(fitting)})
     return {**raw, "tools": fitting}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any  # what servers send is open
 
 from msgspec import Struct
 
@@ -11,6 +11,8 @@ from antiphon.protocol.calls import McpHttpError, McpProtocolError, McpToolExecu
 
 if TYPE_CHECKING:
     import anyio
+
+    from antiphon.tools.mcp.listing import Room
 
     Error = McpProtocolError | McpHttpError | McpToolExecutionError
 
@@ -45,11 +47,19 @@ class Fault(Exception):
 
 
 class Facts:
-    """What the transport has seen of an exchange. ``scope`` is cancelled as soon as the exchange has failed."""
+    """What the transport has seen of an exchange. ``scope`` is cancelled as soon as the exchange has failed.
 
-    def __init__(self, scope: anyio.CancelScope | None = None) -> None:
+    ``room`` is what a list of tools may take. ``taken`` is how many bytes of events came, and ``resumed`` how often
+    the SDK asked for the rest of them. ``result`` is what a call gave, as it was sent.
+    """
+
+    def __init__(self, scope: anyio.CancelScope | None = None, room: Room | None = None) -> None:
         self.scope = scope
+        self.room = room
+        self.taken = 0
+        self.resumed = 0
         self.failing: Failing | None = None
+        self.result: dict[str, Any] | None = None  # what servers send is open
         self.status: int | None = None
         self.is_sent = False
         self.is_cut = False

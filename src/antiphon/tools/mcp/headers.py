@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
+from antiphon.protocol.errors import shown
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -32,6 +34,8 @@ _OURS = frozenset({
     "accept",
     "accept-encoding",
     "content-type",
+    "mcp-method",
+    "mcp-name",
     "mcp-session-id",
     "mcp-protocol-version",
     "last-event-id",
@@ -45,10 +49,12 @@ def checked_headers(tool: McpTool) -> dict[str, str]:
     """
     headers = dict(tool.headers or {})
     seen: set[str] = set()
-    for name, value in headers.items():
+    for position, (name, value) in enumerate(headers.items(), start=1):
+        if not _TOKEN.fullmatch(name):  # not repeated: it may be a secret in the wrong place
+            raise ValueError(f"The name of header {position} is no name of a header.")
         _check(name, value)
         if name.lower() in seen:
-            raise ValueError(f"The header {name!r} is given twice.")
+            raise ValueError(f"The header '{shown(name)}' is given twice.")
         seen.add(name.lower())
     if tool.authorization is not UNSET and tool.authorization is not None:
         if "authorization" in seen:
@@ -75,12 +81,10 @@ def redacted(text: str, secrets: Iterable[str]) -> str:
 
 
 def _check(name: str, value: str) -> None:
-    if not _TOKEN.fullmatch(name):
-        raise ValueError(f"{name!r} is no name of a header.")
     if name.lower() in _OURS or name.lower().startswith("proxy-"):
-        raise ValueError(f"The header {name!r} belongs to the connection and cannot be set.")
+        raise ValueError(f"The header '{shown(name)}' belongs to the connection and cannot be set.")
     if not _VALUE.fullmatch(value):
-        raise ValueError(f"The value of the header {name!r} holds characters that cannot be sent.")
+        raise ValueError(f"The value of the header '{shown(name)}' holds characters that cannot be sent.")
 
 
 def _bearer(authorization: str) -> str:

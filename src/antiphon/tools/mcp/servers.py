@@ -27,6 +27,7 @@ from antiphon.tools.mcp.faults import (
     outcome,
 )
 from antiphon.tools.mcp.headers import checked_headers, secrets_in
+from antiphon.tools.mcp.listing import MOST_PAGES, Room, unusable
 from antiphon.tools.mcp.pool import Key, Pool, key_of
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MOST_PAGES = 100
 LONGEST_NAME = 128
 AUDIT_SECONDS = 5.0
 
@@ -157,12 +157,21 @@ class Server:
 
     async def call(self, name: str, arguments: Arguments, progress: Progress) -> Arguments:
         """The result of a tool as the server sent it. Raises `Fault`."""
+
+        async def made(connection: Connection) -> Arguments:
+            try:
+                return await connection.call(name, arguments, progress.beat)
+            except anyio.get_cancelled_exc_class():
+                if progress.is_late:
+                    connection.doubt()
+                raise
+
         try:
-            return await self._once(lambda connection: connection.call(name, arguments, progress))
+            return await self._once(made)
         except Fault as fault:
             if not fault.failing.is_worth_another:
                 raise
-        return await self._once(lambda connection: connection.call(name, arguments, progress))
+        return await self._once(made)
 
     def exchange(self, *, tool: str, arguments: str, approval_request_id: str | None) -> Exchange:
         """What an audit tells of a call."""
@@ -170,7 +179,10 @@ class Server:
 
     @asynccontextmanager
     async def audited(self, exchange: Exchange) -> AsyncGenerator[Note, None]:
-        """Keep that an exchange begins, before anything of it is sent; and how it ended, even if it was cancelled."""
+        """Keep that an exchange begins, before anything of it is sent; and how it ended, even if it was cancelled.
+
+        Raises where the beginning cannot be kept. An end that cannot be is logged: what was exchanged, was.
+        """
         note = Note()
         audit = self._servers.audit
         number = await audit.begin(exchange) if audit is not None else 0
@@ -181,8 +193,7 @@ class Server:
             raise
         finally:
             if audit is not None:
-                with anyio.move_on_after(AUDIT_SECONDS, shield=True):
-                    await audit.end(number, note.outcome)
+                await _end(audit, number, note.outcome)
 
     async def _listed(self) -> Listings:
         with anyio.move_on_after(self.config.list_seconds):
@@ -197,19 +208,18 @@ class Server:
 
     async def _pages(self, connection: Connection) -> Listings:
         found: Listings = []
+        room = Room(self.config)
         cursors: set[str] = set()
         cursor: str | None = None
         for _ in range(MOST_PAGES):
-            page, cursor = await connection.list_page(cursor)
+            page, cursor = await connection.list_page(cursor, room)
             found += page
-            if len(found) > self.config.max_tools:
-                raise _unusable(f"The MCP server has more than {self.config.max_tools} tools.")
             if not cursor:
                 return self._named(found)
             if cursor in cursors:
-                raise _unusable("The MCP server's list of tools does not end.")
+                raise unusable("The MCP server's list of tools does not end.")
             cursors.add(cursor)
-        raise _unusable(f"The MCP server's list of tools has more than {MOST_PAGES} pages.")
+        raise unusable(f"The MCP server's list of tools has more than {MOST_PAGES} pages.")
 
     def _named(self, found: Listings) -> Listings:
         named = [listing for listing in found if 0 < len(listing.name) <= LONGEST_NAME]
@@ -222,8 +232,16 @@ class Server:
             return await use(connection)
 
 
-def _unusable(message: str) -> Fault:
-    return Fault(Failing(error=http_error(NO_ANSWER, message)))
+async def _end(audit: Audit, number: int, outcome: str) -> None:
+    kind = "TimeoutError"
+    with anyio.move_on_after(AUDIT_SECONDS, shield=True):
+        try:
+            await audit.end(number, outcome)
+        except Exception as error:  # noqa: BLE001 - whatever a database does; the exchange was made
+            kind = type(error).__name__
+        else:
+            return
+    log.error("end of an exchange not kept", extra={"action": "mcp_audit_not_ended", "number": number, "kind": kind})
 
 
 def _unlisted(failing: Failing) -> Unlisted:

@@ -7,8 +7,10 @@ SDK runs every request in the context of its sender, which is how the facts are 
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Literal
 
+import anyio
 import httpx2
 import msgspec
 from msgspec import Struct
@@ -29,11 +31,18 @@ from antiphon.tools.mcp.faults import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from antiphon.outbound.line import Line, Reply
 
+log = logging.getLogger(__name__)
+
+NOTICE_SECONDS = 5.0
+"""So long a server may take for what has no answer: the SDK sends nothing else meanwhile."""
+MOST_RESUMPTIONS = 3
+
 _ID = "antiphon.id"
+_IS_NOTICE = "antiphon.is_notice"
 _JSON = "application/json"
 _EVENTS = "text/event-stream"
 _SUCCESSES = range(200, 300)
@@ -43,7 +52,9 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SAME_METHOD = frozenset({307, 308})
 _MOST_OF_AN_ERROR = 64 * 1024
 _DROPPED = frozenset({"host", "accept-encoding", "connection", "user-agent", "content-length"})
-_PASSED = ("Content-Type", "Mcp-Session-Id")
+_SESSION = "Mcp-Session-Id"
+_ACCEPTED = 202
+_NO_SESSION = frozenset({-32600, -32000})  # so the SDKs for Python and TypeScript refuse a session
 
 
 class _Envelope(Struct):
@@ -58,21 +69,35 @@ class _Error(Struct):
 
 class _Refusal(Struct):
     error: _Error
+    id: int | str | None = None
 
 
 class Wire(httpx2.AsyncClient):
     """Carries the SDK's requests. ``is_older``: by the older transport, whose answers all come in one stream.
 
+    ``stuck`` is called where the server does not even take a notification. Nothing is raised but a cancellation: one
+    answer must not end the session of others.
+
     It is the client and not a transport below one, for merging headers and cookies that there are none of takes as long
     as sending.
     """
 
-    def __init__(self, line: Line, headers: dict[str, str], *, limit: int, is_older: bool) -> None:
+    def __init__(
+        self, line: Line, headers: dict[str, str], *, limit: int, is_older: bool, stuck: Callable[[], None]
+    ) -> None:
         super().__init__(transport=httpx2.AsyncBaseTransport(), trust_env=False)
+        self.is_older = is_older
+        self.limit = limit
+        self.since_answer = 0
+        """How many bytes came in the one stream since it brought an answer."""
         self._line = line
         self._headers_of_caller = list(headers.items())
-        self._limit = limit
-        self._is_older = is_older
+        self._stuck = stuck
+        self._is_stuck = False
+
+    def answered(self) -> None:
+        """An answer to a request of ours has come."""
+        self.since_answer = 0
 
     def build_request(
         self,
@@ -89,7 +114,9 @@ class Wire(httpx2.AsyncClient):
             return httpx2.Request(method, url, headers=given)
         given.setdefault("content-type", _JSON)
         content = msgspec.json.encode(json)
-        return httpx2.Request(method, url, headers=given, content=content, extensions={_ID: json.get("id")})
+        is_notice = "method" not in json or "id" not in json
+        extensions = {_ID: json.get("id"), _IS_NOTICE: is_notice}
+        return httpx2.Request(method, url, headers=given, content=content, extensions=extensions)
 
     async def send(
         self,
@@ -99,23 +126,55 @@ class Wire(httpx2.AsyncClient):
         **others: Any,  # nobody but the caller authorizes, and redirects are followed here
     ) -> httpx2.Response:
         """Send a request, unless the exchange that it belongs to never reached the server."""
-        response = await self._response(request, current_facts.get())
+        facts = current_facts.get()
+        notice = request.extensions.get(_IS_NOTICE)
+        response = await (self._noticed(request, facts) if notice else self._response(request, facts))
         response.request = request
         if not stream:
             await response.aread()
         return response
 
+    async def _noticed(self, request: httpx2.Request, facts: Facts) -> httpx2.Response:
+        """Send what has no answer: a notification, or an answer of ours. For the SDK, the server always takes it."""
+        if not (self._is_stuck or _is_unsent(facts)):
+            with anyio.move_on_after(NOTICE_SECONDS) as scope:
+                try:
+                    await (await self._followed(request, Facts())).aclose()
+                except Exception as error:  # noqa: BLE001 - see the class
+                    _log_broken(error)
+            if scope.cancelled_caught:
+                self._is_stuck = True
+                self._stuck()
+        return httpx2.Response(_ACCEPTED)
+
     async def _response(self, request: httpx2.Request, facts: Facts) -> httpx2.Response:
-        if facts.failing is not None and facts.failing.is_unsent:
-            return httpx2.Response(facts.failing.error.code)
-        if request.method == "GET" and not self._is_older and "last-event-id" not in request.headers:
-            return httpx2.Response(405)  # a stream for what nobody asked is not wanted
+        failing: Failing | None = facts.failing if _is_unsent(facts) else None
+        if failing is not None:
+            return httpx2.Response(failing.error.code)
+        if request.method == "GET" and not self.is_older and self._is_unwanted(request, facts):
+            return httpx2.Response(405)
         try:
             reply = await self._followed(request, facts)
             return await self._answered(reply, request, facts)
         except OutboundError as error:
             facts.fail(failing_of(error))
-            return httpx2.Response(NO_ANSWER)
+        except Exception as error:  # noqa: BLE001 - see the class
+            _log_broken(error)
+            facts.fail(NOT_MCP)
+        return self._unanswered(request, NO_ANSWER)
+
+    def _is_unwanted(self, request: httpx2.Request, facts: Facts) -> bool:
+        """Whether a GET is for a stream that nobody asked for, or once too often for the rest of an answer."""
+        if "last-event-id" not in request.headers:
+            return True
+        facts.resumed += 1
+        if facts.resumed > MOST_RESUMPTIONS:
+            facts.fail(CUT_OFF)
+        return facts.resumed > MOST_RESUMPTIONS
+
+    def _unanswered(self, request: httpx2.Request, status: int) -> httpx2.Response:
+        """What the SDK is told of a failure. Of any at a message, its older transport would die."""
+        return httpx2.Response(_ACCEPTED if self.is_older and request.method == "POST" else status)
 
     async def _followed(self, request: httpx2.Request, facts: Facts) -> Reply:
         """Send a request wherever its server leads on to, on its own origin, with the same method."""
@@ -134,67 +193,70 @@ class Wire(httpx2.AsyncClient):
     async def _sent(
         self, method: str, url: str, headers: list[tuple[str, str]], content: bytes, *, facts: Facts
     ) -> Reply:
+        was_sent = facts.is_sent
+        facts.is_sent = True  # from now on: the session may end before the answer
         try:
             reply = await self._line.send(method, url, headers=headers, content=content)
-        except OutboundError as error:
-            facts.is_sent = facts.is_sent or not isinstance(error, NotSentError)
+        except NotSentError:
+            facts.is_sent = was_sent
             raise
-        facts.is_sent = True
         facts.is_cut = False
         facts.status = reply.status
         return reply
 
     async def _answered(self, reply: Reply, request: httpx2.Request, facts: Facts) -> httpx2.Response:
-        headers = [(name, value) for name in _PASSED if (value := reply.header(name))]
-        kind = reply.header("Content-Type").partition(";")[0].strip().lower()
         if reply.status not in _SUCCESSES:
             return await self._refused(reply, request, facts)
-        if reply.status in _NOTHING or (self._is_older and request.method == "POST"):
+        if reply.status in _NOTHING or request.method == "DELETE" or (self.is_older and request.method == "POST"):
             await reply.aclose()
-            return httpx2.Response(reply.status, headers=headers)
+            return httpx2.Response(reply.status)
+        kind = reply.header("Content-Type").partition(";")[0].strip().lower()
+        headers = {"Content-Type": kind}
+        if session := reply.header(_SESSION):
+            headers[_SESSION] = await _plain(reply, session)
         if kind == _EVENTS:
-            return httpx2.Response(reply.status, headers=headers, stream=self._events(reply, request, facts))
-        content = await _read(reply, self._limit)
+            endless = self.is_older and request.method == "GET"
+            stream = _Endless(reply, facts, self) if endless else _Events(reply, facts, self.limit)
+            return httpx2.Response(reply.status, headers=headers, stream=stream)
+        content = await _read(reply, self.limit)
         if kind != _JSON or not _answers(content, request.extensions.get(_ID)):
-            return self._unfit(request, facts)
-        return httpx2.Response(reply.status, headers=headers, content=content)
-
-    def _unfit(self, request: httpx2.Request, facts: Facts) -> httpx2.Response:
-        if request.method != "DELETE":
             facts.fail(NOT_MCP)
-        return httpx2.Response(NO_ANSWER)
-
-    def _events(self, reply: Reply, request: httpx2.Request, facts: Facts) -> _Events:
-        endless = self._is_older and request.method == "GET"
-        return _Events(reply, facts, limit=None if endless else self._limit)
+            return httpx2.Response(NO_ANSWER)
+        return httpx2.Response(reply.status, headers=headers, content=content)
 
     async def _refused(self, reply: Reply, request: httpx2.Request, facts: Facts) -> httpx2.Response:
         content = await _read(reply, _MOST_OF_AN_ERROR, cuts=True)
-        facts.told_error = _is(content, _Refusal)
-        facts.is_session_lost = self._is_session_lost(reply.status, content, request)
-        if self._is_older and request.method == "POST":  # the SDK would let its sender wait for ever
+        refusal = _refusal(content)
+        facts.told_error = refusal is not None
+        facts.is_session_lost = self._is_session_lost(reply.status, content, refusal, request)
+        if self.is_older and request.method == "POST":  # the SDK would let its sender wait for ever
             lost = facts.is_session_lost
             facts.fail(Failing(error=status_error(reply.status), is_unsent=lost, is_broken=lost))
+            return self._unanswered(request, reply.status)
         headers = [("Content-Type", _JSON)] if facts.told_error else []
         return httpx2.Response(reply.status, headers=headers, content=content if facts.told_error else b"")
 
-    def _is_session_lost(self, status: int, content: bytes, request: httpx2.Request) -> bool:
-        """Whether the server knows the session no more. Some say so with 400 and in words."""
-        if self._is_older:
+    def _is_session_lost(self, status: int, content: bytes, refusal: _Refusal | None, request: httpx2.Request) -> bool:
+        """Whether the server knows the session no more. Some say so with 400 and in words, of no request at all."""
+        if self.is_older:
             return status in _LOST
-        if "mcp-session-id" not in request.headers:
+        if _SESSION not in request.headers:
             return False
-        return status in _LOST or (status == 400 and b"session" in content.lower())  # noqa: PLR2004 - a status
+        if status != 400:  # noqa: PLR2004 - a status
+            return status in _LOST
+        if refusal is None:
+            return b"session" in content.lower()
+        told = refusal.error
+        return refusal.id is None and told.code in _NO_SESSION and "session" in told.message.lower()
 
 
 class _Events(httpx2.AsyncByteStream):
-    """A stream of events, as far as its limit. Without a limit, it is nobody's answer in particular."""
+    """A stream of events that end with an answer, as far as the limit of the whole exchange."""
 
-    def __init__(self, reply: Reply, facts: Facts, *, limit: int | None) -> None:
+    def __init__(self, reply: Reply, facts: Facts, limit: int) -> None:
         self._reply = reply
         self._facts = facts
         self._limit = limit
-        self._taken = 0
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """The blocks. The end is reached only where no event was the answer: who has it, reads no further."""
@@ -212,11 +274,28 @@ class _Events(httpx2.AsyncByteStream):
             self._facts.is_cut = True
             raise httpx2.StreamError("the answer was cut off") from error
         self._facts.is_cut = not block
-        self._taken += len(block)
-        if self._limit is not None and self._taken > self._limit:
+        self._count(len(block))
+        return block
+
+    def _count(self, length: int) -> None:
+        self._facts.taken += length
+        if self._facts.taken > self._limit:
             self._facts.fail(too_large(self._limit))
             raise httpx2.StreamError("the answer is too large")
-        return block
+
+
+class _Endless(_Events):
+    """The one stream of the older transport: nobody's answer in particular, and all of them."""
+
+    def __init__(self, reply: Reply, facts: Facts, wire: Wire) -> None:
+        super().__init__(reply, facts, wire.limit)
+        self._wire = wire
+
+    def _count(self, length: int) -> None:
+        """Count what comes. Who sends so much without an answer to anything, is left."""
+        self._wire.since_answer += length
+        if self._wire.since_answer > self._limit:
+            raise httpx2.StreamError("there are too many events and no answer")
 
 
 async def _read(reply: Reply, limit: int, *, cuts: bool = False) -> bytes:
@@ -241,12 +320,29 @@ def _answers(content: bytes, id: int | str | None) -> bool:
     return str(envelope.id) == str(id)
 
 
-def _is(content: bytes, shape: type[Struct]) -> bool:
+def _refusal(content: bytes) -> _Refusal | None:
+    """The error of the protocol that a body is, if it is one."""
     try:
-        msgspec.json.decode(content, type=shape)
+        return msgspec.json.decode(content, type=_Refusal)
     except (msgspec.DecodeError, RecursionError):
-        return False
-    return True
+        return None
+
+
+async def _plain(reply: Reply, value: str) -> str:
+    """The value of a header that is sent back to the server. Raises `OutboundError` where it cannot be."""
+    if value.isascii() and value.isprintable():
+        return value
+    await reply.aclose()
+    raise OutboundError("bad_encoding", "The server names its session with characters that cannot be sent.")
+
+
+def _is_unsent(facts: Facts) -> bool:
+    return facts.failing is not None and facts.failing.is_unsent
+
+
+def _log_broken(error: Exception) -> None:
+    # What it says may hold what the server said: its kind has to do.
+    log.debug("answer not usable", extra={"action": "mcp_answer_not_usable", "kind": type(error).__name__})
 
 
 def failing_of(error: OutboundError) -> Failing:
