@@ -37,7 +37,7 @@ SECRET = "s3cret-of-a-caller"
 SOON_SECONDS = 8.0
 MIB = 1 << 20
 CONFIG = """
-mcp = { call_seconds = 2, list_seconds = 2, max_result_mib = 16 }
+mcp = { call_seconds = 2, list_seconds = 2, max_result_mib = 16, idle_seconds = 1 }
 outbound = { allow_private = ["127.0.0.1"] }
 
 [[deployments]]

@@ -97,7 +97,7 @@ def test_an_approved_call_names_the_request_that_it_was_approved_by() -> None:
     """Its tool goes by the id of the request."""
     machine = opened()
     machine.feed([Finish("stop")])
-    machine.allow(Manner(kinds={"mcpr_1": McpKind("s", "a", "mcpr_1")}, allowed=frozenset()))
+    machine.allow(Manner(grants={"mcpr_1": McpKind("s", "a", "mcpr_1")}, allowed=frozenset()))
     events = machine.grant([Call("mcpr_1", "mcpr_1", '{"a":1}')])
     assert [ADDED, PHASE, DELTA, WHOLE] == names(events)
     (call,) = machine.waiting
