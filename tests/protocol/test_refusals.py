@@ -113,6 +113,13 @@ WORDED: list[tuple[ApiError, int, str | None, str | None, str]] = [
         "Error retrieving tool list from MCP server: 'docs'. Http status code: 424 (Failed Dependency)",
     ),
     (
+        refusals.mcp_unreachable("docs", status=799),
+        424,
+        "http_error",
+        "tools",
+        "Error retrieving tool list from MCP server: 'docs'. Http status code: 799 (Unknown)",
+    ),
+    (
         refusals.tool_unavailable("web_search", param="tool_choice"),
         400,
         "invalid_value",

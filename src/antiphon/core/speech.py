@@ -134,9 +134,9 @@ class Speech:
             case Text(text, logprobs):
                 events, message = self._writing_message()
                 return [*events, *message.write(text, logprobs)]
-            case Refused(text):
+            case refused:
                 events, message = self._writing_message()
-                return [*events, *message.refuse(text)]
+                return [*events, *message.refuse(refused.text)]
 
     def _writing_message(self) -> tuple[list[StreamEvent], WritingMessage]:
         if self._message is not None:
