@@ -40,7 +40,7 @@ test: check coverage docs ## All that CI runs: check, every test with coverage, 
 check: format-check lint types contracts ## Format, lint, types and import contracts.
 
 quick: $(DONE)/package $(DONE)/test servers ## Unit tests and laws, in about half a minute.
-	$(BIN)/pytest -q -n $(WORKERS) -m 'not slow and not model and not clients' \
+	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal -m 'not slow and not whole and not model and not clients' \
 		--ignore=tests/acceptance --ignore=tests/conformance --ignore=tests/test_examples.py $(ARGS)
 
 chaos: $(DONE)/package $(DONE)/test servers ## Kill servers, workers and the database while a hundred clients read.
@@ -85,7 +85,7 @@ CORE := */antiphon/core/*,*/antiphon/protocol/*
 
 coverage: $(DONE)/package $(DONE)/test clients servers
 	rm -f .coverage .coverage.*
-	$(BIN)/pytest -q -n $(WORKERS) --cov --cov-report= $(ARGS)
+	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal --cov --cov-report= $(ARGS)
 	$(BIN)/coverage report --include='$(CORE)' --fail-under=$(CORE_FLOOR)
 	$(BIN)/coverage report --omit='$(CORE)' --fail-under=$(FLOOR)
 

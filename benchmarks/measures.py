@@ -13,7 +13,9 @@ from msgspec import Struct
 from benchmarks.background import ALONE, SHARED
 from benchmarks.chain import chain
 from benchmarks.driver import WARM, BrokenAnswerError, Heard, Load
+from benchmarks.files import LARGE_FILE
 from benchmarks.mcp import CHAIN, CROWD, mcp_call
+from benchmarks.pictures import MANY_PICTURES, document, large_picture
 from benchmarks.pure import pure
 from benchmarks.replays import replays
 from benchmarks.samples import Samples
@@ -202,5 +204,12 @@ MEASURES = [
     Measure("mcp-many", "CPU per response, 50 at once, each calls three MCP tools at once", "us", CROWD.show("cpu")),
     Measure("mcp-many-wall", "until all 50 are over (wall)", "ms", CROWD.show("wall")),
     Measure("mcp-many-asked", "what came to the MCP server of all 50", "", CROWD.show("asked")),
+    Measure("file-memory", "memory at its height over idle, a large file", "MB", LARGE_FILE.show("memory")),
+    Measure("file-rate", "the same file, megabytes for a second of CPU", "", LARGE_FILE.show("rate")),
+    Measure("picture-memory", "memory at its height over idle, in data URLs of 20 MB", "", large_picture),
+    Measure("pictures", "CPU per response, all at once, a JPEG of 1 MB in each", "ms", MANY_PICTURES.show("cpu")),
+    Measure("pictures-late", "until each of them is answered (wall)", "ms", MANY_PICTURES.show("late")),
+    Measure("pictures-memory", "memory at its height over idle, the same", "MB", MANY_PICTURES.show("memory")),
+    Measure("document", "pages a second, a PDF of 300 pages of text", "", document),
     Measure("pure", "CPU per call of a part without I/O", "us", pure),
 ]

@@ -105,6 +105,12 @@ GOALS = [
     ),
     Goal(title="150 MCP calls at once are answered", measure="mcp-many-asked", of="calls answered", at_least=150),
     Goal(title="over at most 100 connections", measure="mcp-many-asked", of="connections", at_most=100),
+    Goal(title="a large file is taken in within 150 MB", measure="file-memory", of="upload", at_most=150),
+    Goal(title="and read back", measure="file-memory", of="read back", at_most=150),
+    Goal(title="a large picture lies in memory 3 times", measure="picture-memory", of="chat, stored", at_most=3),
+    Goal(title="and with store: false", measure="picture-memory", of="chat, store: false", at_most=3),
+    Goal(title="the same for a scripted model", measure="picture-memory", of="scripted, stored", at_most=3),
+    Goal(title="and with store: false", measure="picture-memory", of="scripted, store: false", at_most=3),
 ]
 
 

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.patient import HANG_SECONDS, STORY_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
-START_SECONDS = 60.0
-STOP_SECONDS = 20.0
 ADDRESS = re.compile(r"http://[^/\s]+")
 
 
@@ -39,13 +39,13 @@ def serving(config: Path, folder: Path) -> Iterator[str]:
     reader = threading.Thread(target=_drain, args=(server, lines))
     reader.start()
     try:
-        found = ADDRESS.search(lines.get(timeout=START_SECONDS))
+        found = ADDRESS.search(lines.get(timeout=HANG_SECONDS))
         assert found, "the first line on stderr names no address"
         yield found[0]
     finally:
         server.send_signal(signal.SIGTERM)
-        server.wait(STOP_SECONDS)
-        reader.join(STOP_SECONDS)
+        server.wait(HANG_SECONDS)
+        reader.join(HANG_SECONDS)
         if server.stderr:
             server.stderr.close()
 
@@ -66,7 +66,7 @@ def run_python(*arguments: str, url: str, folder: Path) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=STORY_SECONDS,
     )
     assert ran.returncode == 0, ran.stderr
     return ran.stdout

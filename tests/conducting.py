@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any  # JSON
 
+from tests.patient import HANG_SECONDS
 from tests.upstreams import listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WAIT_SECONDS = 20.0
 LOOK_SECONDS = 0.001
 
 
@@ -54,11 +54,11 @@ class Model:
 
     def wait(self) -> Any:  # JSON
         """The next request to the model; fails the test where none comes."""
-        return self.asked.get(timeout=WAIT_SECONDS)
+        return self.asked.get(timeout=HANG_SECONDS)
 
     def gone(self) -> float:
         """The time at which who asked closed the connection; fails the test where nobody does."""
-        assert self.left.wait(WAIT_SECONDS), "the model was not let go"
+        assert self.left.wait(HANG_SECONDS), "the model was not let go"
         return self.left_at
 
     def _chunk(self, delta: dict[str, Any], reason: str | None = None) -> None:  # JSON

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +20,27 @@ if TYPE_CHECKING:
 # A busy machine is slow and right. What a law costs is the business of benchmarks.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
+
+ROOM_BYTES = 2 << 30
+"""What a place for temporary files must have left."""
+
+
+def in_memory() -> str | None:
+    """A folder in memory for all temporary files, so that no busy disk holds up a test; None where there is none."""
+    place = Path("/dev/shm")  # noqa: S108 - each test has a folder of its own in it
+    if not os.access(place, os.W_OK) or os.statvfs(place).f_flag & os.ST_NOEXEC:
+        return None
+    return str(place) if shutil.disk_usage(place).free > ROOM_BYTES else None
+
+
+tempfile.tempdir = in_memory()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever asks for a PostgreSQL is marked so; a fixture that may or may not ask marks its parameters."""
+    for item in items:
+        if "postgres_server" in getattr(item, "fixturenames", ()):  # a foreign type: doctests have none
+            item.add_marker(pytest.mark.whole)
 
 
 @pytest.fixture

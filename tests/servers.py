@@ -20,6 +20,9 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 
 import pytest
 
+from tests import psql
+from tests.patient import HANG_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -86,12 +89,12 @@ class PostgresServer:
 
     def run(self, sql: str, *, url: str | None = None) -> str:
         """Run a statement from outside, and return its rows, a line each."""
-        return self._run("psql", "-qAtX", "--command", sql, url or self.place("postgres"))
+        return psql.ask(self.port, (url or self.place("postgres")).rpartition("/")[2], sql)
 
     def _control(self, verb: str, *options: str) -> None:
         self._run("pg_ctl", verb, "--wait", "--silent", "--pgdata", str(self._folder / "data"), *options)
 
-    def _run(self, program: str, *arguments: str) -> str:
+    def _run(self, program: str, *arguments: str) -> None:
         output = self._folder / f"{program}.out"  # a file: a server that is started keeps a pipe open for ever
         with output.open("w+") as written:
             ended = subprocess.run(
@@ -104,11 +107,10 @@ class PostgresServer:
                 group=unprivileged_group(),
                 extra_groups=None if unprivileged() is None else [],
                 check=False,
-                timeout=60,
+                timeout=HANG_SECONDS,
             )
         text = output.read_text().strip()
         assert ended.returncode == 0, f"{program} {arguments} failed: {text}"
-        return text
 
 
 @contextmanager
@@ -162,7 +164,7 @@ def pgbouncer(server: PostgresServer) -> Iterator[int]:
             yield port
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(HANG_SECONDS)
 
 
 def through(port: int, url: str) -> str:
@@ -217,7 +219,7 @@ def free_port() -> int:
 
 def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until somebody listens on a port."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + HANG_SECONDS
     while time.monotonic() < end and process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:

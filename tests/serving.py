@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from antiphon.config import Config, Storage
 from antiphon.http.server import Patient, bind, url
 from antiphon.wiring.running import serve
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from antiphon.http.app import App
 
-START_SECONDS = 20.0
 MEMORY = Storage(url="sqlite://")
 
 
@@ -43,7 +43,7 @@ def serving(config: Config) -> Iterator[str]:
             yield url(listener)
         finally:
             server.stop()
-            thread.join(START_SECONDS)
+            thread.join(HANG_SECONDS)
 
 
 class Stoppable:
@@ -60,7 +60,7 @@ class Stoppable:
 
     def wait(self) -> None:
         """Wait until requests are answered."""
-        assert self._ready.wait(START_SECONDS), "the server did not start"
+        assert self._ready.wait(HANG_SECONDS), "the server did not start"
 
     def stop(self) -> None:
         """End the server."""

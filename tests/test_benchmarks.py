@@ -10,7 +10,8 @@ import pytest
 from msgspec import Struct
 
 from antiphon.protocol.response import Response
-from benchmarks.background import Size, flushed, played, together
+from benchmarks import background
+from benchmarks.background import APPENDED, FLUSH, Size, between_flushes, flushed, played, together
 from benchmarks.driver import CHAT, BrokenAnswerError, Caller, Heard, Load
 from benchmarks.ensemble import alone
 from benchmarks.floor import Floor
@@ -23,6 +24,7 @@ from benchmarks.telling import ChatUsage, Request, Telling
 from benchmarks.tool_calls import Load as CallLoad
 from benchmarks.tool_calls import beside_tools
 from benchmarks.upstream import EVERYTHING, Upstream
+from tests.patient import HANG_SECONDS
 
 BACKGROUND_ENVELOPE = 9
 """The events of a text answer in the background that are no deltas."""
@@ -50,7 +52,7 @@ async def answers(load: Load, *, through_the_floor: bool) -> list[Heard]:
     """Put a load on a floor of its own, or on the upstream itself, and give the answers."""
     upstream = Upstream()
     above = await upstream.listen()
-    with anyio.fail_after(10):
+    with anyio.fail_after(HANG_SECONDS):
         async with asyncio.TaskGroup() as group:
             floor = Floor(port_of(above), group)
             below = await floor.listen(0)
@@ -126,7 +128,7 @@ async def test_two_statements_write_a_flush_of_workers_beside_servers() -> None:
     """The runs of two workers are read whole from two other servers, and a flush takes two statements, however many."""
     async with raised() as stage:
         taken = await together(stage, TINY, rounds=1)
-    assert [pytest.approx(2, abs=0.2)] == taken["log"]["writes a flush"]  # the last count may cut a flush in two
+    assert [2] == taken["log"]["writes a flush"]
     assert taken["log"]["events a part"] >= [1]
     assert {"background servers", "background workers", "background postgres"} < set(taken["cpu"])
 
@@ -161,13 +163,26 @@ def test_tokens_are_judged_late_only_while_all_streams_speak() -> None:
 
 
 def test_statements_are_counted_by_what_they_are_for() -> None:
-    """Statements that were run before are left out, and those of an unknown form are writes."""
+    """Statements that were run before are left out, also those of a run's ends, and what is unknown is a write."""
     before = {"UPDATE jobs SET parts = 1": 5, "BEGIN": 2}
     after = {"UPDATE jobs SET parts = 1": 7, "INSERT INTO events": 2, "BEGIN": 4, "SELECT pg_notify": 1}
+    after |= {"UPDATE jobs SET state = $1": 1, "UPDATE responses\nSET status = $1": 1, "INSERT INTO jobs (response)": 1}
+    after |= {"INSERT INTO events (response) VALUES ($1)": 3}
     counted = flushed(before, after)
     assert [2] == counted["writes a flush"]
     assert [1] == counted["transactions a flush"]
     assert [0.5] == counted["words a flush"]
+    assert [3] == counted["turns of runs a flush"]
+
+
+async def test_a_count_that_never_falls_between_two_flushes_breaks_the_benchmark(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A flush that was counted by half would be told as another number of statements."""
+    halves = {f"{FLUSH} = parts + $1": 3, f"{APPENDED} $1": 2}
+    monkeypatch.setattr(background, "LOOKING_SECONDS", 0.05)
+    with pytest.raises(BrokenAnswerError, match="no count fell between two flushes"):
+        await between_flushes(lambda: halves)
 
 
 async def test_the_mcp_server_hears_every_call_and_one_list_of_a_chain() -> None:

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING
 import httpx2 as httpx
 import pytest
 
+from tests import patient
+from tests.patient import HANG_SECONDS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.servers import PostgresServer
 
-WAIT_SECONDS = 30
+pytestmark = pytest.mark.whole
+
 SCRIPTED = """
 [store]
 url = "sqlite:///{folder}/antiphon.db"
@@ -41,7 +45,7 @@ def antiphon(*arguments: str, home: Path) -> subprocess.Popen[str]:
 def said(*arguments: str, home: Path) -> tuple[int, str, str]:
     """How the command ended, and what it said."""
     process = antiphon(*arguments, home=home)
-    out, err = process.communicate(timeout=WAIT_SECONDS)
+    out, err = process.communicate(timeout=HANG_SECONDS)
     return process.returncode, out, err
 
 
@@ -59,10 +63,10 @@ def test_the_first_line_says_where_the_server_is(tmp_path: Path) -> None:
             assert process.stderr is not None
             line = process.stderr.readline()
             url = line.split()[3].removesuffix("/v1")
-            health = httpx.get(f"{url}/health")
+            health = patient.get(f"{url}/health")
         finally:
             process.send_signal(signal.SIGTERM)
-        assert 0 == process.wait(WAIT_SECONDS)
+        assert 0 == process.wait(HANG_SECONDS)
     assert line.startswith("Antiphon answers at http://127.0.0.1:")
     assert (200, {"status": "ok"}) == (health.status_code, health.json())
 
@@ -73,10 +77,10 @@ def test_without_configuration_it_serves_the_embedded_model_from_the_users_folde
         try:
             assert process.stderr is not None
             url = process.stderr.readline().split()[3]
-            answer = httpx.post(f"{url}/responses", json={"model": "any", "input": "hi"}, timeout=WAIT_SECONDS)
+            answer = httpx.post(f"{url}/responses", json={"model": "any", "input": "hi"}, timeout=HANG_SECONDS)
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(WAIT_SECONDS)
+            process.wait(HANG_SECONDS)
     assert (tmp_path / ".local/share/antiphon/antiphon.db").exists()
     assert answer.status_code in {502, 503}
     assert "antiphon models fetch" in answer.json()["error"]["message"]
@@ -110,7 +114,7 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
             status, _, err = said("serve", "--config", written(tmp_path), "--port", port, home=tmp_path)
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(WAIT_SECONDS)
+            process.wait(HANG_SECONDS)
     assert 1 == status
     assert f"Cannot listen on 127.0.0.1:{port}" in err
 
@@ -127,7 +131,7 @@ def test_a_database_that_is_in_use_is_said(tmp_path: Path) -> None:
             ]
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(WAIT_SECONDS)
+            process.wait(HANG_SECONDS)
     assert [(1, "")] * 2 == [(status, out) for status, out, _ in ended]
     for _, _, err in ended:
         assert err.startswith("antiphon: ")
@@ -139,7 +143,7 @@ def test_a_database_is_migrated_once(tmp_path: Path) -> None:
     """The first time its steps are named; after that there is nothing to do."""
     first = said("migrate", "--config", written(tmp_path), home=tmp_path)
     again = said("migrate", "--post", "--config", written(tmp_path), home=tmp_path)
-    assert (0, "responses\nbackground\nmcp\n", "") == first
+    assert (0, "responses\nbackground\nmcp\nfiles\n", "") == first
     assert (0, "The database is up to date.\n", "") == again
 
 
@@ -163,11 +167,11 @@ def test_servers_and_workers_share_a_database_once_it_is_migrated(
             base = server.stderr.readline().split()[3]
             assert "Antiphon works on background runs of" in worker.stderr.readline()
             body = {"model": "m", "input": "hi", "background": True, "stream": True}
-            answer = httpx.post(f"{base}/responses", json=body, timeout=WAIT_SECONDS)
+            answer = httpx.post(f"{base}/responses", json=body, timeout=HANG_SECONDS)
         finally:
             for process in (server, worker):
                 process.send_signal(signal.SIGTERM)
-            ended = [process.wait(WAIT_SECONDS) for process in (server, worker)]
+            ended = [process.wait(HANG_SECONDS) for process in (server, worker)]
     assert "event: response.completed" in answer.text
     assert [0, 0] == ended
 

@@ -21,13 +21,16 @@ from antiphon.core.exchanges import Exchange
 from antiphon.store import postgres, sqlite
 from antiphon.store.audit import AuditLog
 from antiphon.wiring.auditing import PAGE, SHOWN_ARGUMENTS, UnknownTime, Wanted, milliseconds, show
-from tests.test_cli import WAIT_SECONDS, antiphon, said, written
+from tests.patient import HANG_SECONDS
+from tests.test_cli import antiphon, said, written
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from antiphon.store import Database
     from tests.servers import PostgresServer
+
+pytestmark = pytest.mark.whole
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 NOON_MS = 1_769_860_800_000
@@ -96,10 +99,10 @@ def test_a_running_server_is_read_and_not_disturbed(tmp_path: Path, storage: Sto
             url = process.stderr.readline().split()[3]
             read = said("audit", "--config", config, "--since", "1h", "--json", home=tmp_path)
             old = said("audit", "--config", config, "--until", "2026-02-01", home=tmp_path)
-            answer = httpx.post(f"{url}/responses", json={"model": "any", "input": "hi"}, timeout=WAIT_SECONDS)
+            answer = httpx.post(f"{url}/responses", json={"model": "any", "input": "hi"}, timeout=HANG_SECONDS)
         finally:
             process.send_signal(signal.SIGTERM)
-            ended = process.wait(WAIT_SECONDS)
+            ended = process.wait(HANG_SECONDS)
     assert [2, 3] == [msgspec.json.decode(line)["number"] for line in read[1].splitlines()]
     assert (0, "") == (read[0], read[2])
     assert (0, "") == old[:2]
@@ -172,7 +175,7 @@ def test_whoever_reads_may_stop(tmp_path: Path, storage: Storage) -> None:
         assert process.stdout.readline().startswith('{"number":1,')
         process.stdout.close()
         err = process.stderr.read()
-        assert (0, "") == (process.wait(WAIT_SECONDS), err)
+        assert (0, "") == (process.wait(HANG_SECONDS), err)
 
 
 def test_what_is_shown_is_narrowed(storage: Storage) -> None:
@@ -249,4 +252,4 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path: Path, arguments: list
     status, out, err = said("audit", "--config", written(tmp_path), *arguments, home=tmp_path)
     assert (1, "", 1) == (status, out, err.count("\n"))
     assert err.startswith("antiphon: ")
-    assert ("'soon' says no time" if arguments else "background, mcp brings") in err
+    assert ("'soon' says no time" if arguments else "background, mcp, files brings") in err

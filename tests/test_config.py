@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 from msgspec.structs import replace
+from platformdirs import user_data_path
 
 from antiphon.config import Config, ConfigError, Server, Storage, read_config, refuse_lone_file, refuse_open_server
+from antiphon.store import StoreUrlError
+from antiphon.store.blob_places import Place, read_place
 from antiphon.wiring import read_deployments
 
 if TYPE_CHECKING:
@@ -104,6 +108,30 @@ def test_a_server_that_others_can_reach_needs_keys(host: str) -> None:
     """Without [auth] such a host is refused, with what to do."""
     with pytest.raises(ConfigError, match=r"there are no keys\. Give the server an \[auth\] section"):
         refuse_open_server(replace(Config(), server=Server(host=host)))
+
+
+@pytest.mark.parametrize("name", ["antiphon", "a b", "%41", "what?", "part#1", "ä"])
+def test_blobs_lie_beside_their_database(tmp_path: Path, name: str) -> None:
+    """Whatever it is called, and however its folder is named."""
+    (tmp_path / "sub").mkdir()
+    for folder in (tmp_path, tmp_path / "sub" / ".."):
+        storage = Storage(url=f"sqlite://{quote(str(folder))}/{quote(name)}.db")
+        assert Place(storage.blob_place, folder=tmp_path / f"{name}.blobs") == read_place(storage.blob_place)
+
+
+def test_blobs_lie_where_they_are_told_to() -> None:
+    """With their database in memory, and in the user's folder where that is elsewhere."""
+    assert "s3://b/c" == Storage(url="sqlite:///a.db", blobs="s3://b/c").blob_place
+    assert "memory:" == Storage(url="sqlite://").blob_place
+    remote = read_place(Storage(url="postgresql://h/d").blob_place)
+    assert user_data_path("antiphon") / "blobs" == remote.folder
+
+
+@pytest.mark.parametrize("url", ["sqlite:///", "sqlite:relative?a=b", "sqlite://host/a.db"])
+def test_where_no_database_can_be_there_are_no_blobs(url: str) -> None:
+    """Said of the database, as it is the one that is wrong."""
+    with pytest.raises(StoreUrlError, match=r"sqlite:"):
+        assert Storage(url=url).blob_place
 
 
 @pytest.mark.parametrize("url", [None, "sqlite://", "sqlite:///tmp/antiphon.db"])

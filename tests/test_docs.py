@@ -11,16 +11,21 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 
 from antiphon import wiring
 from antiphon.backends.scripted.script import read_script
 from antiphon.cli import app
 from antiphon.config import read_config
+from antiphon.documents import Documents
+from antiphon.store.blob_places import read_place
 from antiphon.wiring import read_deployments
-from examples import picture
+from examples import picture, report
 from scripts.reference import DOCS, PAGES, logs, settings
 from scripts.reference.tables import MEANINGS
 from tests.command import ROOT, run_python, serving
+from tests.images_api import images_api
+from tests.patient import HANG_SECONDS
 from tests.seeing import seeing
 
 if TYPE_CHECKING:
@@ -43,6 +48,8 @@ name='Lyon' country='France'
 message
 function_call
 function_call_output
+In month 17, we sold 2329 umbrellas.
+1024x1024
 A PNG of 32 by 32 pixels.
 """
 
@@ -78,6 +85,8 @@ def test_every_part_is_named() -> None:
         *wiring.backends(),
         *wiring.DATABASES,
         *settings.SECTIONS,
+        *(f"`{scheme}`" for scheme in settings.PLACES),
+        *(f'backend = "{name}"' for name in settings.PAINTERS),
         *(f"antiphon {name}" for name in app if name[0] != "-"),
     ]
     assert [] == [name for name in names if name not in everything()]
@@ -99,11 +108,21 @@ def test_every_line_of_the_log_is_named() -> None:
     assert set() == actions - {line.action for line in logs.found()}
 
 
+def test_every_code_of_a_drawing_that_fails_is_named() -> None:
+    """Why nothing was drawn is on the page of images."""
+    source = ROOT / "src" / "antiphon" / "tools" / "image_generation"
+    texts = [file.read_text(encoding="utf-8") for file in source.rglob("*.py")]
+    codes = {code for text in texts for code in re.findall(r'DrawingError\(\s*"(\w+)"', text)}
+    page = (DOCS / "how-to" / "images.md").read_text(encoding="utf-8")
+    assert len(codes) > 5
+    assert [] == sorted(code for code in codes if f"`{code}`" not in page)
+
+
 @pytest.mark.parametrize(("place", "code"), blocks("toml"), ids=lambda value: value if ":" in value[:60] else "")
 def test_a_configuration_that_is_shown_is_sound(
     place: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every block of TOML is a configuration, or a script, that the server takes."""
+    """Every block of TOML is a configuration, or a script, that the server takes: none of its parts refuses it."""
     if "wire_api" in code:  # the configuration of a client
         return
     file = tmp_path / "block.toml"
@@ -116,7 +135,13 @@ def test_a_configuration_that_is_shown_is_sound(
         return
     (tmp_path / "replies.toml").write_text("replies = []")
     monkeypatch.chdir(tmp_path)
-    assert read_deployments(read_config(file)), place
+    config = read_config(file)
+    documents = Documents(config.documents)
+    deployments = {deployment.name: deployment for deployment in read_deployments(config)}
+    assert deployments, place
+    wiring.studio(config, documents)
+    wiring.describing(config, deployments, documents)
+    read_place(config.store.blob_place)
 
 
 @pytest.mark.parametrize(("place", "code"), blocks("sh"), ids=lambda value: value if ":" in value[:60] else "")
@@ -149,9 +174,9 @@ def test_a_file_of_tests_that_is_named_is_there() -> None:
     assert [] == [name for name in FILE.findall(everything()) if not (ROOT / name).exists()]
 
 
-def python_blocks() -> list[str]:
-    """The Python of README.md, in order."""
-    return [code for place, code in blocks("python") if place.startswith("README.md")]
+def python_blocks(page: str = "README.md") -> list[str]:
+    """The Python of a page, in order."""
+    return [code for place, code in blocks("python") if place.startswith(f"{page}:")]
 
 
 def test_the_quick_start_is_the_example() -> None:
@@ -172,6 +197,7 @@ def test_the_tour_works_as_it_is_written(tmp_path: Path) -> None:
     """All blocks of the tour, one after the other, against the command; a script gives the answers that are shown."""
     config = tmp_path / "antiphon.toml"
     (tmp_path / "square.png").write_bytes(picture.png())
+    (tmp_path / "report.pdf").write_bytes(report.pdf())
     with seeing() as upstream:
         config.write_text(
             f'[[deployments]]\nname = "*"\nbackend = "scripted"\nscript = "{ROOT}/examples/scripts/tour.toml"\n'
@@ -181,6 +207,76 @@ def test_the_tour_works_as_it_is_written(tmp_path: Path) -> None:
             tour = tmp_path / "tour.py"
             tour.write_text("\n".join(python_blocks()[1:]).replace("http://127.0.0.1:8080", url))
             assert run_python(str(tour), url=url, folder=tmp_path) == TOUR
+
+
+@pytest.mark.slow
+@pytest.mark.clients
+def test_the_page_of_images_works_as_it_is_written(tmp_path: Path) -> None:
+    """All of its Python, one block after the other; each picture that it saves opens."""
+    (tmp_path / "square.png").write_bytes(picture.png())
+    with seeing() as upstream, images_api() as painter:
+        config = configured(tmp_path, upstream, painter.url)
+        with serving(config, tmp_path) as url:
+            told = run_page("docs/how-to/images.md", url, tmp_path)
+    assert ["A PNG of 32 by 32 pixels.", "256x256 A lighthouse, revised", "edit"] == told.splitlines()
+    saved = ["blue.png", "composed.png", "lighthouse.png", "square.png", "winter0.png", "winter1.png"]
+    assert saved == sorted(path.name for path in tmp_path.glob("*.png"))
+    for name in saved:
+        Image.open(tmp_path / name).load()
+
+
+@pytest.mark.slow
+@pytest.mark.clients
+def test_the_page_of_files_works_as_it_is_written(tmp_path: Path) -> None:
+    """All of its Python, one block after the other: it deletes a file, lets one expire, and makes one of parts."""
+    (tmp_path / "report.pdf").write_bytes(report.pdf())
+    with seeing() as upstream, images_api() as painter:
+        config = configured(tmp_path, upstream, painter.url)
+        with serving(config, tmp_path) as url:
+            first, listed, joined, answer = run_page("docs/how-to/files.md", url, tmp_path).splitlines()
+    assert first == f"{first.split()[0]} {len(report.pdf())} report.pdf"
+    assert listed == f"{first.split()[0]} report.pdf"
+    assert joined.startswith("completed file-")
+    assert "Page 17." == answer
+
+
+def configured(folder: Path, upstream: str, painter: str) -> Path:
+    """A configuration in which whoever is asked draws, reads or sees."""
+    config = folder / "antiphon.toml"
+    config.write_text(f"""
+[[deployments]]
+name = "vision"
+backend = "chat_completions"
+base_url = "{upstream}"
+
+[[image_deployments]]
+name = "gpt-image-1"
+backend = "images"
+base_url = "{painter}"
+
+[[deployments]]
+name = "*"
+backend = "scripted"
+
+[[deployments.replies]]
+after_output = true
+steps = [{{ text = "Here it is." }}]
+
+[[deployments.replies]]
+when = "page 17"
+steps = [{{ text = "Page 17." }}]
+
+[[deployments.replies]]
+steps = [{{ call = {{ name = "image_generation", arguments = {{ prompt = "A lighthouse" }} }} }}]
+""")
+    return config
+
+
+def run_page(page: str, url: str, folder: Path) -> str:
+    """What the Python of a page prints."""
+    script = folder / "page.py"
+    script.write_text("\n".join(python_blocks(page)).replace("http://127.0.0.1:8080", url))
+    return run_python(str(script), url=url, folder=folder)
 
 
 @pytest.mark.slow
@@ -213,12 +309,14 @@ def reading(code: str, url: str, folder: Path) -> Generator[subprocess.Popen[byt
     (folder / "story.txt").touch()
     reader = subprocess.Popen(["sh", "-c", at(code, url, folder)], cwd=folder, stdout=subprocess.DEVNULL)
     yield reader
-    reader.wait(20)
+    reader.wait(HANG_SECONDS)
 
 
 def shell(code: str, url: str, folder: Path) -> None:
     """Run a block."""
-    subprocess.run(["sh", "-c", at(code, url, folder)], cwd=folder, check=True, stdout=subprocess.DEVNULL, timeout=60)
+    subprocess.run(
+        ["sh", "-c", at(code, url, folder)], cwd=folder, check=True, stdout=subprocess.DEVNULL, timeout=HANG_SECONDS
+    )
 
 
 def at(code: str, url: str, folder: Path) -> str:

@@ -20,6 +20,7 @@ from antiphon.engine import running
 from antiphon.protocol.calls import WebSearchCall
 from antiphon.protocol.items import Message
 from antiphon.protocol.response import Response
+from tests.patient import HANG_SECONDS
 from tests.playing import NOW, Dictionary, Model, Run, asking
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ async def test_a_store_that_never_answers_fails_the_response(monkeypatch: pytest
 
     monkeypatch.setattr(running, "ENDING_SECONDS", 0.02)
     run = Stuck(HELLO)
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         response = await run.perform()
     assert "failed" == response.status
     assert ["response.failed"] == run.terminal
@@ -197,7 +198,7 @@ async def test_a_run_that_is_cancelled_is_kept_as_cancelled() -> None:
     """With what was said, and its terminal event; the model stops, and the cancellation goes on."""
     run = Run({"steps": [{"text": "Once upon a time"}, {"pause_ms": 60_000}]})
     returned = False
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
 
             async def perform() -> None:
@@ -246,7 +247,7 @@ async def test_a_tool_that_breaks_when_it_is_stopped_does_not_hide_the_cancellat
     """The response is cancelled, not failed; its call is incomplete."""
     tool = Stubborn()
     run = Run(asking("antiphon"), tools={"look_up": tool})
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             group.start_soon(run.perform)
             await tool.working.wait()
@@ -287,7 +288,7 @@ async def test_a_model_that_breaks_when_it_is_stopped_does_not_hide_the_cancella
     """The response is cancelled, not failed."""
     run = Run()
     run.task = replace(run.task, backend=Brittle())
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             group.start_soon(run.perform)
             while not run.emitted:

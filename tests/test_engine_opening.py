@@ -23,6 +23,7 @@ from antiphon.protocol.items import Message
 from antiphon.protocol.refusals import approval_spent
 from antiphon.tools import Unlisted
 from tests.opening import LATER, LOOK, Approvals, Library, opened
+from tests.patient import HANG_SECONDS
 from tests.playing import NOW, Run
 from tests.test_engine_resuming import Succession, check
 
@@ -91,7 +92,7 @@ async def test_whoever_watches_sees_the_list_while_it_is_made() -> None:
     started = beginning(Library(slow=slow), HELLO)
     async with anyio.create_task_group() as group:
         group.start_soon(watched, started)
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             while len(started.names) < 4:
                 await anyio.lowlevel.checkpoint()
         assert ["created", "in_progress", *LISTED[:2]] == short(started)

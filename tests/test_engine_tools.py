@@ -10,6 +10,7 @@ from antiphon.core.fold import fold
 from antiphon.core.turn import Choice
 from antiphon.protocol.calls import SearchAction, WebSearchCall
 from antiphon.protocol.items import FunctionCall, ReasoningItem
+from tests.patient import HANG_SECONDS
 from tests.playing import ASKED, Dictionary, Run, asking
 
 pytestmark = pytest.mark.anyio
@@ -86,7 +87,7 @@ class Meeting(Dictionary):
 async def test_hosted_calls_run_side_by_side_and_emit_in_order() -> None:
     """Numbers stay in order however the tools come to speak."""
     run = Run(asking("duo", "antiphon"), {"steps": [{"text": "So."}], "outputs": 2}, tools={"look_up": Meeting()})
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         response = await run.perform()
     assert list(range(len(run.emitted))) == [event.sequence_number for event in run.emitted]
     assert ["duo", "antiphon"] == [

@@ -9,9 +9,12 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 
 from antiphon.backends.llama import catalog
+from tests.acceptance.showing import looking
 from tests.command import ROOT, run_python, serving
+from tests.patient import STORY_SECONDS, get
 from tests.seeing import seeing
 
 if TYPE_CHECKING:
@@ -38,14 +41,22 @@ PRINTED = {
     "cancel.py": "cancelled\ncancelled\n",
     "image_base64.py": "A red square on white.\n",
     "image_url.py": "A red square on white.\n",
+    "pdf.py": "It says that 2329 umbrellas were sold in month 17 (report.pdf, page 17).\n",
     "quickstart.py": "Air scatters short waves of light more than long ones.\n",
     "streaming.py": "And this is an answer.",
     "token_provider.py": "And this is an answer.\n",
 }
 """All that an example prints."""
 
-OTHERS = {"background.py", "delete.py", "input_items.py", "picture.py"}
-"""Looked at by tests of their own; the last is no example."""
+DRAWN = {
+    "image_edit.py": {"gift-basket.png": (32, 32), "gift-basket-blue.png": (32, 32)},
+    "image_generation.py": {"otter.png": (1024, 1024)},
+    "image_streaming.py": {"river0.png": (1024, 1024), "river1.png": (1024, 1024)},
+}
+"""The files that an example writes and names: pictures of so many pixels."""
+
+OTHERS = {"background.py", "delete.py", "input_items.py", "picture.py", "report.py"}
+"""Looked at by tests of their own; the last two are no examples."""
 
 MODEL = catalog.SMALL
 
@@ -74,7 +85,7 @@ def sighted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server with the small embedded model."""
-    subprocess.run([sys.executable, "-m", "antiphon", "models", "fetch", MODEL], check=True, timeout=110)
+    subprocess.run([sys.executable, "-m", "antiphon", "models", "fetch", MODEL], check=True, timeout=STORY_SECONDS)
     folder = tmp_path_factory.mktemp("embedded")
     config = folder / "antiphon.toml"
     config.write_text(f'[embedded]\nmodel = "{MODEL}"\ncontext = 512\nparallel = 1\n')
@@ -104,7 +115,7 @@ def said(printed: str) -> str:
 
 def test_every_example_is_run() -> None:
     """A new example cannot be forgotten here."""
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {*ANSWERS, *PRINTED, *OTHERS}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*ANSWERS, *PRINTED, *DRAWN, *OTHERS}
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -162,6 +173,44 @@ def test_the_example_of_input_items_lists_what_was_asked(scripted: str, tmp_path
 def test_an_example_shows_its_picture_to_the_model(name: str, sighted: str, tmp_path: Path) -> None:
     """The bytes of the picture reach a model that sees, whether they were sent or had to be fetched."""
     assert run_example(name, sighted, tmp_path) == "A PNG of 32 by 32 pixels.\n"
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_an_example_writes_the_pictures_that_it_names(name: str, scripted: str, tmp_path: Path) -> None:
+    """Each opens, and no two are the same."""
+    assert list(DRAWN[name]) == run_example(name, scripted, tmp_path).splitlines()
+    assert set(DRAWN[name]) == {path.name for path in tmp_path.iterdir()}
+    pictures = {file: Image.open(tmp_path / file) for file in DRAWN[name]}
+    assert {file: ("PNG", size) for file, size in DRAWN[name].items()} == {
+        file: (picture.format, picture.size) for file, picture in pictures.items()
+    }
+    assert len(pictures) == len({picture.convert("RGB").tobytes() for picture in pictures.values()})
+
+
+def test_the_example_of_an_edit_changes_what_it_is_asked_to(scripted: str, tmp_path: Path) -> None:
+    """The ribbon, and nothing else: the picture that was uploaded still lies beneath."""
+    run_example("image_edit.py", scripted, tmp_path)
+    red, blue = (Image.open(tmp_path / file).convert("RGB") for file in DRAWN["image_edit.py"])
+    assert [(0xD9, 0x26, 0x1C), (0x1C, 0x4F, 0xD9)] == [picture.getpixel((16, 27)) for picture in (red, blue)]
+    assert [(0xD0, 0x20, 0x20)] * 2 == [picture.getpixel((16, 12)) for picture in (red, blue)]
+    assert [(0xFF, 0xFF, 0xFF)] * 2 == [picture.getpixel((2, 2)) for picture in (red, blue)]
+
+
+def test_the_example_of_a_pdf_shows_every_page_to_the_model(tmp_path: Path) -> None:
+    """Its text stands behind the mark of its page, and the file is deleted in the end."""
+    config = tmp_path / "antiphon.toml"
+    with looking() as model:
+        config.write_text(
+            f'[[deployments]]\nname = "*"\nbackend = "chat_completions"\nvision = true\nbase_url = "{model.url}"\n'
+        )
+        with serving(config, tmp_path) as url:
+            assert "I see 20 pictures.\n" == run_example("pdf.py", url, tmp_path)
+            assert [] == get(f"{url}/v1/files").json()["data"]
+    words = model.words()
+    for number in (1, 17, 30):
+        text = f"In month {number} we sold {number * 137} umbrellas."
+        assert text in words.partition(f"[report.pdf, page {number} of 30]")[2].partition("[")[0]
+    assert "What does page 17 say?" in words
 
 
 @pytest.mark.model

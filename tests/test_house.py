@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.patient import HANG_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -43,6 +45,7 @@ BANNED_WORDS = {
     "info",
 }
 BANNED_STARTS = ("do_", "process_", "get_")
+ASKS = {"get", "post", "put", "patch", "delete", "request", "stream", "Client", "AsyncClient"}
 NAMES_OF_OTHERS = {
     "base_url",  # the key of the configuration file and of every SDK
     "data_received",  # asyncio calls a protocol so
@@ -81,6 +84,7 @@ def tree(file: Path) -> ast.Module:
     return ast.parse(file.read_bytes())
 
 
+@cache
 def python_files(*folders: str) -> list[Path]:
     """All Python files of these folders of the repository, in order."""
     return sorted(
@@ -107,7 +111,11 @@ def expect_none(findings: list[str]) -> None:
 def tracked_files() -> list[Path]:
     """What git tracks; in an unpacked archive, what the project's own folders hold."""
     listing = subprocess.run(
-        ["git", "-c", "safe.directory=*", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False, timeout=30
+        ["git", "-c", "safe.directory=*", "ls-files", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        timeout=HANG_SECONDS,
     )
     if listing.returncode == 0:
         return [ROOT / name for name in listing.stdout.decode().split("\0") if name]
@@ -284,6 +292,7 @@ def test_any_and_cast_say_why() -> None:
     expect_none(bare)
 
 
+@cache
 def told(file: Path) -> set[int]:
     """The lines with a comment."""
     return {token.start[0] for token in tokens(file) if token.string[:1] == "#"}
@@ -347,6 +356,29 @@ def test_every_test_says_what_it_shows() -> None:
         if function.name.startswith("test_") and not ast.get_docstring(function)
     ]
     expect_none(mute)
+
+
+def is_impatient(call: ast.Call, line: str) -> bool:
+    """Whether a call waits by a client's own default, of five seconds, or by a number that nobody explains."""
+    match call.func:
+        case ast.Attribute(ast.Name("httpx" | "httpx2"), verb) if verb in ASKS:
+            return all(keyword.arg != "timeout" for keyword in call.keywords)
+        case ast.Attribute(ast.Name("anyio"), "fail_after"):
+            return isinstance(call.args[0], ast.Constant) and "#" not in line
+        case _:
+            return False
+
+
+def test_tests_wait_until_it_is_certain_that_something_hangs() -> None:
+    """`tests.patient` says how long that is; whoever tests time itself says so on the line."""
+    impatient = [
+        at(file, node.lineno, "wait for HANG_SECONDS, or ask by tests.patient")
+        for file in python_files("tests")
+        if (lines := file.read_text().splitlines())
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.Call) and is_impatient(node, lines[node.lineno - 1])
+    ]
+    expect_none(impatient)
 
 
 def test_tests_stand_outside_of_classes() -> None:

@@ -15,13 +15,14 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, EmbeddedResource, ImageContent, ResourceLink, TextContent
 
 from tests.mcp_servers import HOW, PNG, archive, guarded, legacy, library, misbehaving
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.mcp_servers import Watched
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.whole]
 
 NEW, OLD = "auto", "legacy"
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
@@ -99,7 +100,7 @@ async def test_a_slow_tool_is_noticed_when_it_is_given_up(shelves: Watched, mode
         begun.append(progress)
         scope.cancel()
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(HANG_SECONDS):
         async with Client(shelves.url, mode=mode) as client:
             with anyio.CancelScope() as scope:
                 await client.call_tool("slow", {"seconds": 60}, progress_callback=told)
@@ -121,7 +122,7 @@ async def test_two_servers_have_a_tool_of_the_same_name(shelves: Watched) -> Non
 async def test_an_older_server_has_the_older_transport_alone() -> None:
     """It is used with a stream of events, and a POST to its URL is refused."""
     with legacy() as server:
-        async with httpx2.AsyncClient() as raw:
+        async with httpx2.AsyncClient(timeout=HANG_SECONDS) as raw:
             assert 405 == (await raw.post(server.url, json={})).status_code
         async with Client(sse_client(server.url), mode=OLD) as client:
             assert "3" == text(await client.call_tool("add", {"a": 1, "b": 2}))
@@ -131,11 +132,11 @@ async def test_an_older_server_has_the_older_transport_alone() -> None:
 async def test_a_guarded_server_wants_its_token_every_time() -> None:
     """Without the token nothing is said; with it all is as in the library."""
     with guarded("sesame") as server:
-        async with httpx2.AsyncClient(headers={"Authorization": "Bearer open"}) as raw:
+        async with httpx2.AsyncClient(headers={"Authorization": "Bearer open"}, timeout=HANG_SECONDS) as raw:
             assert 401 == (await raw.post(server.url, json=LIST)).status_code
         assert server.refused == len(server.headers) > 0
         async with (
-            httpx2.AsyncClient(headers={"Authorization": "Bearer sesame"}) as http,
+            httpx2.AsyncClient(headers={"Authorization": "Bearer sesame"}, timeout=HANG_SECONDS) as http,
             Client(streamable_http_client(server.url, http_client=http)) as client,
         ):
             assert "3" == text(await client.call_tool("add", {"a": 1, "b": 2}))
@@ -158,7 +159,7 @@ async def test_a_misbehaving_server_is_good_until_it_misbehaves(how: str) -> Non
 async def test_bad_schemas_stand_beside_a_good_one() -> None:
     """What no client of the SDK's would read is sent all the same."""
     with misbehaving("bad_schema") as server:
-        async with httpx2.AsyncClient() as raw:
+        async with httpx2.AsyncClient(timeout=HANG_SECONDS) as raw:
             tools = (await raw.post(server.url, json=LIST)).json()["result"]["tools"]
     assert ["object", {"type": 5}, [{"type": "object"}]] == [tool["inputSchema"] for tool in tools[:-1]]
     assert "search" == tools[-1]["name"]
@@ -205,7 +206,7 @@ async def test_who_gives_up_on_a_bad_server_is_noticed(how: str) -> None:
 async def test_who_follows_a_bad_server_is_noticed(how: str, place: str) -> None:
     """Where it sends its clients somebody counts."""
     with misbehaving(how) as server:
-        async with httpx2.AsyncClient() as raw:
+        async with httpx2.AsyncClient(timeout=HANG_SECONDS) as raw:
             answer = await raw.post(server.url, json=LIST | {"method": "initialize"})
             assert (307, getattr(server, place)) == (answer.status_code, answer.headers["location"])
             assert [] == server.strays

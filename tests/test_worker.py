@@ -13,6 +13,7 @@ from antiphon.store import sqlite
 from antiphon.store.jobs import Jobs, Lost
 from antiphon.store.postgres import connect
 from antiphon.worker import Terms
+from tests.patient import HANG_SECONDS
 from tests.store.troubled import Troubled
 from tests.working import CALLER, Process, Speaker, a_moment, until, working
 
@@ -31,7 +32,7 @@ SHORT = 1.0
 """Seconds of a lease that a test waits for."""
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.whole)])
 async def databases(request: pytest.FixtureRequest) -> AsyncIterator[list[Troubled]]:
     """One database as two processes have it open, each with troubles of its own; SQLite lends it to both."""
     opened: list[Database] = []
@@ -72,7 +73,7 @@ async def test_as_many_jobs_run_at_a_time_as_were_agreed(databases: list[Trouble
         assert "in_progress" == (await process.begun(queued[0])).status
         assert "queued" == (await process.response(queued[7])).status
         speaker.may_go_on.set()
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             for each in queued:
                 assert "completed" == (await process.ended(each)).status
     assert 3 == speaker.most
@@ -91,7 +92,7 @@ async def test_two_processes_share_the_jobs(databases: list[Troubled]) -> None:
         await until(lambda: [4, 4] == [speaker.now for speaker in speakers])
         for speaker in speakers:
             speaker.may_go_on.set()
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             for each in queued:
                 assert await until_ended(one, each.seq)
                 assert "completed" == (await other.ended(each)).status
@@ -99,7 +100,7 @@ async def test_two_processes_share_the_jobs(databases: list[Troubled]) -> None:
 
 async def until_ended(process: Process, seq: int) -> bool:
     """Wait until a job has ended, whoever ends it."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         while await process.jobs.state(seq) != "ended":
             await a_moment()
     return True
@@ -153,7 +154,7 @@ async def test_a_job_of_a_process_that_is_gone_is_taken_over(databases: list[Tro
     assert "running" == await one.jobs.state(queued.seq)
     speakers[1].may_go_on.set()
     async with working(other):
-        with anyio.fail_after(10):
+        with anyio.fail_after(HANG_SECONDS):
             response = await other.ended(queued)
     assert "completed" == response.status
     assert ["incomplete", "completed"] == statuses(response.output)
@@ -164,7 +165,7 @@ async def test_a_process_that_is_torn_down_ends_no_response(database: Troubled) 
     """It leaves at once, and the log as it is: another goes on with it."""
     speaker = Speaker()
     process = Process(database, speaker)
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with working(process):
             queued = await process.enqueue()
             await process.begun(queued)
@@ -186,7 +187,7 @@ async def test_a_process_that_cannot_write_stops_its_runs_and_goes_on_with_them_
         database.is_away = False
         await until(lambda: speaker.now == 1)
         speaker.may_go_on.set()
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             response = await process.ended(queued)
     assert "completed" == response.status
     assert 2 == len(speaker.turns)
@@ -201,7 +202,7 @@ async def test_a_job_that_is_held_and_that_nothing_runs_for_is_given_back(databa
     queued = await process.enqueue()
     [claim] = await process.jobs.claim("boot", limit=1)
     async with working(process):
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             response = await process.ended(queued)
     assert "completed" == response.status
     assert set() == await process.jobs.append([])
@@ -222,7 +223,7 @@ async def test_a_run_whose_job_is_claimed_again_here_is_given_up(database: Troub
         await until(lambda: len(speaker.turns) == 2)
         await until(lambda: speaker.now == 1)
         speaker.may_go_on.set()
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             response = await process.ended(queued)
     assert "completed" == response.status
     assert 2 == len(speaker.turns)
@@ -254,7 +255,7 @@ async def test_a_run_that_crashes_fails_its_response(database: Troubled, caplog:
     process = Process(database, Speaker(), kind=Stumbling)
     async with working(process):
         queued = await process.enqueue()
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             response = await process.ended(queued)
     assert "failed" == response.status
     assert response.error is not None
@@ -269,7 +270,7 @@ async def test_a_job_that_cannot_even_be_ended_stops_no_other(database: Troubled
     async with working(process):
         first, second = await process.enqueue(), await process.enqueue()
         assert 1 == first.seq
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             assert "failed" == (await process.ended(second)).status
     assert "running" == await process.jobs.state(first.seq)
 
@@ -310,7 +311,7 @@ async def test_a_worker_that_stops_lets_runs_end_and_gives_the_others_back(datab
     process = Process(databases[0], speaker, terms=Terms(runs=2, lease=60.0, drain=0.2))
     async with anyio.create_task_group() as group:
         group.start_soon(process.waker.run)
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             async with anyio.create_task_group() as work:
                 work.start_soon(process.worker.run)
                 queued = await process.enqueue()
@@ -329,7 +330,7 @@ async def test_a_run_that_ends_while_its_worker_stops_has_ended(database: Troubl
     """The worker waits for it, and no longer."""
     speaker = Speaker()
     process = Process(database, speaker)
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as work:
             work.start_soon(process.worker.run)
             queued = await process.enqueue()
@@ -357,7 +358,7 @@ async def test_a_response_that_is_cancelled_is_worked_on_no_more(databases: list
         await until(lambda: speaker.now == 1)
         assert "cancelled" == (await asked.ended(queued)).status
         speaker.may_go_on.set()
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             assert "completed" == (await process.ended(other)).status
         assert "cancelled" == (await process.ended(queued)).status
         group.cancel_scope.cancel()

@@ -30,6 +30,8 @@ from antiphon.store.waker import Waker
 from antiphon.tools.mcp.config import Config as McpConfig
 from antiphon.tools.mcp.servers import Servers
 from antiphon.worker import Terms, Worker
+from tests.drawing import Shelves
+from tests.patient import HANG_SECONDS
 from tests.playing import NOW, TERMINAL
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from antiphon.core.turn import Turn
     from antiphon.lifecycle.background import Queued
     from antiphon.store import Database
+    from antiphon.store.blobs import Blobs
 
 CALLER = Caller("tenant")
 TERMS = Terms(lease=60.0, drain=5.0)
@@ -86,19 +89,25 @@ class Process:
         self.store = Store(database)
         self.waker = Waker(database, boot)
         self.hub = Hub(self.jobs, self.waker, is_shared=database.is_shared)
-        seal, outbound = Seal(["secret"]), Outbound(Config())
-        approving = Approving(seal, Approvals(database), now=lambda: NOW)
+        outbound = Outbound(Config())
+        approving = Approving(Seal(["secret"]), Approvals(database), now=lambda: NOW)
+        deployments = {"m": Deployment("m", speaker)}
+        self.shelves = Shelves(database, blobs=self.blobs(), deployments=deployments, outbound=outbound)
         self.preparing = Preparing(
             store=self.store,
-            deployments={"m": Deployment("m", speaker)},
-            outbound=outbound,
+            deployments=deployments,
+            drawings=self.shelves.drawings,
             remotes=Remotes(Servers(McpConfig(), outbound, audit=None), approving, {}),
             policy=Policy(),
             now=lambda: NOW,
         )
-        told = self.hub.committed
-        self.background = kind(self.preparing, self.store, self.jobs, seal=seal, waker=self.waker, told=told)
+        told, keeping = self.hub.committed, self.shelves.keeping
+        self.background = kind(self.preparing, self.store, self.jobs, keeping=keeping, waker=self.waker, told=told)
         self.worker = Worker(self.background, self.jobs, self.waker, boot=boot, terms=terms, told=told)
+
+    def blobs(self) -> Blobs | None:
+        """Where pictures lie; None: in the memory of this process alone."""
+        return None
 
     async def enqueue(self) -> Queued:
         """Queue a response."""
@@ -108,11 +117,11 @@ class Process:
     async def response(self, queued: Queued) -> Response:
         """A response as it is now."""
         found = await self.background.find(queued.response.id, CALLER)
-        return msgspec.json.decode(await self.background.as_it_is(found), type=Response)
+        return msgspec.json.decode(await self.background.as_it_is(found, CALLER), type=Response)
 
     async def begun(self, queued: Queued) -> Response:
         """A response once it has words."""
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             while not (response := await self.response(queued)).output:
                 await a_moment()
         return response
@@ -155,7 +164,7 @@ async def working(*processes: Process) -> AsyncGenerator[None, None]:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what nothing announces."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         while not condition():
             await a_moment()
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import inspect
+import re
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from antiphon import backends
 from antiphon.backends import UpstreamError, UpstreamFault
 from antiphon.http.faults import as_api_error
-from antiphon.protocol import errors, refusals
+from antiphon.protocol import errors, file_faults, picture_faults, refusals
 from antiphon.protocol.errors import ApiError
 from scripts.reference.tables import MEANINGS, expect_same, table, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MODULES = (errors, refusals, file_faults, picture_faults)
 SOURCE = Path(backends.__file__).parent.parent
 GENERIC = {"invalid_request", "azure_error", "server_error"}
 SAMPLES: dict[str, object] = {
@@ -59,16 +62,61 @@ SPECIAL: dict[str, dict[str, object]] = {
     "invalid_type": {"param": "stream"},
     "invalid_value": {"param": "tool_choice"},
     "server_error": {},
+    "expects_form": {"sent": "application/json"},
+    "malformed_form": {"reason": "its parts cannot be told apart"},
+    "several_files": {"field": "file"},
+    "field_too_long": {"limit": 65_536},
+    "unknown_purpose": {"purpose": "fun"},
+    "not_for_vision": {"media_type": "application/pdf", "supported": ["png", "jpeg", "webp", "gif"]},
+    "no_such_cursor": {"after": "file-1"},
+    "range_not_satisfiable": {"size": 1000},
+    "upload_not_found": {"id": "upload_1"},
+    "upload_closed": {"id": "upload_1", "status": "completed"},
+    "upload_full": {"id": "upload_1"},
+    "upload_too_large": {"size": 9_000_000_000, "limit": 8_589_934_592},
+    "unknown_part": {"id": "part_1"},
+    "repeated_part": {"id": "part_1"},
+    "wrong_size": {"announced": 1000, "got": 900},
+    "no_such_picture": {"id": "file-1"},
+    "no_such_drawing": {"id": "ig_1"},
+    "file_too_large": {"name": "report.pdf", "limit": 52_428_800},
+    "too_many_shown": {"most": 500},
+    "too_much_shown": {"most": 104_857_600},
+    "nothing_to_edit": {"param": "tools[0].action"},
+    "image_deployment_not_found": {"name": "gpt-image-9", "param": None},
 }
+CASES: dict[str, dict[str, dict[str, object]]] = {
+    "picture_refused": {
+        "not_an_image": {"message": "The file is not a PNG, JPEG, WebP or GIF image."},
+        "image_too_large": {
+            "message": "The image is too large: at most 50 megapixels, and 16384 pixels along an edge."
+        },
+        "image_parse_error": {"message": "The image cannot be read: it is damaged or cut off."},
+        "empty": {"message": "The image is empty."},
+        "timeout": {"message": "The file cannot be read: it took too long."},
+    },
+    "document_refused": {
+        "unsupported": {"message": "The file is of an old Office format: save it as docx, pptx or xlsx."},
+        "too_large": {"message": "The file holds more than 8000000 characters of text."},
+        "encrypted": {"message": "The document is encrypted: it opens with a password alone."},
+    },
+    "not_downloaded": {
+        "an image": {"is_picture": True, "message": "The server of the URL answered with status 404."},
+        "a file": {"is_picture": False, "message": "The server of the URL answered with status 404."},
+    },
+}
+"""Errors whose code is one of several: a case each, named as in ``meanings.toml`` behind a colon."""
 
 
 def page() -> str:
     """Every error that this version sends."""
     makers = [maker for maker in all_makers() if is_used(maker.__name__)]
-    expect_same("the errors", [maker.__name__ for maker in makers], MEANINGS.errors)
+    found = {name: error for maker in makers for name, error in made(maker).items()}
+    expect_same("the errors", found, MEANINGS.errors)
+    rows = [row(error, MEANINGS.errors[name]) for name, error in found.items()]
     return written(
         "errors",
-        errors=table(["status", "code", "when", "message, for example", "below `/openai`"], map(row, makers)),
+        errors=table(["status", "code", "when", "message, for example", "below `/openai`"], rows),
         faults=table(["what happened", "status", "code"], map(fault_row, get_args(UpstreamFault))),
     )
 
@@ -77,7 +125,7 @@ def all_makers() -> list[Callable[..., ApiError]]:
     """The functions that make errors, in the order in which they stand in their modules."""
     return [
         maker
-        for module in (errors, refusals)
+        for module in MODULES
         for name, maker in vars(module).items()
         if inspect.isfunction(maker)
         and maker.__module__ == module.__name__
@@ -88,25 +136,33 @@ def all_makers() -> list[Callable[..., ApiError]]:
 
 
 def is_used(name: str) -> bool:
-    """Whether this version can send the error: something beside the two modules names it."""
-    apart = {Path(errors.__file__), Path(refusals.__file__)}
-    return any(f"{name}(" in file.read_text(encoding="utf-8") for file in SOURCE.rglob("*.py") if file not in apart)
+    """Whether this version can send the error: something beside the modules of errors names it."""
+    return re.search(rf"(?<!\")\b{name}\b(?!\")", code_beside()) is not None
 
 
-def row(maker: Callable[..., ApiError]) -> list[str]:
+@cache
+def code_beside() -> str:
+    """All code but the modules of errors."""
+    apart = {Path(str(module.__file__)) for module in MODULES}
+    return "\n".join(file.read_text(encoding="utf-8") for file in SOURCE.rglob("*.py") if file not in apart)
+
+
+def row(error: ApiError, meaning: str) -> list[str]:
     """One error as a row."""
-    error = made(maker)
     azure = error.azure
     there = "" if azure is None else f"{azure.status}, `{azure.code}`: {azure.message}"
-    return [str(error.status), code(error), MEANINGS.errors[maker.__name__], error.message, there]
+    return [str(error.status), code(error), meaning, error.message, there]
 
 
-def made(maker: Callable[..., ApiError]) -> ApiError:
-    """The error with sample values for whatever it needs."""
-    special = SPECIAL.get(maker.__name__)
-    needed = [name for name, param in inspect.signature(maker).parameters.items() if param.default is param.empty]
-    samples = {**{name: SAMPLES[name] for name in needed if name in SAMPLES}, **(special or {})}
-    return maker(**samples)
+def made(maker: Callable[..., ApiError]) -> dict[str, ApiError]:
+    """The error with sample values for whatever it needs, by its name in ``meanings.toml``; several where it varies."""
+    name = maker.__name__
+    needed = [each for each, param in inspect.signature(maker).parameters.items() if param.default is param.empty]
+    samples = {**{each: SAMPLES[each] for each in needed if each in SAMPLES}, **SPECIAL.get(name, {})}
+    if name not in CASES:
+        return {name: maker(**samples)}
+    given = {case: {**samples, "reason": case, "name": "report.pdf", **values} for case, values in CASES[name].items()}
+    return {f"{name}: {case}": maker(**{each: values[each] for each in needed}) for case, values in given.items()}
 
 
 def fault_row(fault: UpstreamFault) -> list[str]:

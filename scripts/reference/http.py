@@ -9,15 +9,26 @@ import msgspec
 from msgspec import Struct
 
 from antiphon.cli import app
+from antiphon.http import files
 from antiphon.http.app import FIRST_API_VERSION, MOUNTS, routes
+from antiphon.http.files import Files
 from antiphon.http.models import Models
 from antiphon.http.responses import Listing, Responses, Retrieval
+from antiphon.http.uploads import Uploads
+from antiphon.protocol.files import CompleteUpload, CreateUpload, ExpiresAfter, FileForm
 from antiphon.protocol.request import CreateResponse, Include
 from scripts.reference.tables import MEANINGS, NOTE, expect_same, kind, table, written
 
 QUERIES: dict[str, type[Struct]] = {
     "GET /responses/{id}": Retrieval,
     "GET /responses/{id}/input_items": Listing,
+    "GET /files": files.Listing,
+}
+BODIES: dict[str, type[Struct]] = {
+    "POST /files": FileForm,
+    "expires_after": ExpiresAfter,
+    "POST /uploads": CreateUpload,
+    "POST /uploads/{id}/complete": CompleteUpload,
 }
 
 
@@ -39,6 +50,7 @@ def page() -> str:
         paths=paths(),
         parameters=parameters(),
         queries=queries(),
+        bodies=bodies(),
         includes=", ".join(f"`{name}`" for name in sorted(get_args(Include))),
         request_headers=headers(MEANINGS.request_headers),
         answer_headers=headers(MEANINGS.answer_headers),
@@ -58,7 +70,8 @@ def answers() -> dict[str, set[str]]:
     """The paths that the server answers, and the methods of each."""
     nothing = cast("Any", None)  # the table of routes is made, and no route is called
     responses = Responses(nothing, nothing, store=nothing, hub=nothing, body_limit=0, done_marker=False)
-    return {path: set(methods) for path, methods in routes(responses, Models({}, since=0)).items()}
+    found = routes(responses, Models({}, since=0), Files(nothing), Uploads(nothing))
+    return {path: set(methods) for path, methods in found.items()}
 
 
 def parameters() -> str:
@@ -77,6 +90,19 @@ def queries() -> str:
         for name, value in kinds(type_)
     ]
     return table(["path", "parameter", "value", "meaning"], rows)
+
+
+def bodies() -> str:
+    """The fields of what makes a file."""
+    expect_same("the bodies", BODIES, MEANINGS.bodies)
+    for name, type_ in BODIES.items():
+        expect_same(name, [field for field, _ in kinds(type_)], MEANINGS.bodies[name])
+    rows = [
+        [f"`{place}`", f"`{name}`", value, MEANINGS.bodies[place][name]]
+        for place, type_ in BODIES.items()
+        for name, value in kinds(type_)
+    ]
+    return table(["in", "field", "value", "meaning"], rows)
 
 
 def kinds(type_: type[Struct]) -> list[tuple[str, str]]:

@@ -44,13 +44,13 @@ def found() -> list[Line]:
 
 def found_in(tree: ast.Module) -> list[Line]:
     """Every call of a logger's in a module. What it adds is a dict there, or one that the module names or makes."""
-    named = {
-        target.id: node.value
+    assigned = [
+        (node.lineno, target.id, node.value)
         for node in ast.walk(tree)
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict)
         for target in node.targets
         if isinstance(target, ast.Name)
-    }
+    ]
     made = {
         node.name: node.body[-1].value
         for node in ast.walk(tree)
@@ -61,10 +61,16 @@ def found_in(tree: ast.Module) -> list[Line]:
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name("log"), attr=level), keywords=keywords) if level in LEVELS:
                 extra = next((keyword.value for keyword in keywords if keyword.arg == "extra"), None)
+                named = {name: value for at, name, value in sorted(assigned, key=first) if at < node.lineno}
                 lines.append(line(LEVELS[level], extra, named, made))
             case _:
                 pass
     return lines
+
+
+def first(assigned: tuple[int, str, ast.expr]) -> int:
+    """Where an assignment stands: the last one before a call is the one that counts."""
+    return assigned[0]
 
 
 def line(

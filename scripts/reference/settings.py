@@ -9,13 +9,15 @@ import textwrap
 import msgspec
 from msgspec import Struct
 
-from antiphon import config, outbound, wiring
+from antiphon import config, documents, outbound, wiring
 from antiphon.backends import scripted
 from antiphon.backends.llama import Config as Embedded
 from antiphon.backends.scripted import script
 from antiphon.http import auth
+from antiphon.store.blob_places import SETTINGS
+from antiphon.tools import image_generation
 from antiphon.tools.mcp import config as mcp
-from scripts.reference.tables import MEANINGS, expect_same, fields, written
+from scripts.reference.tables import MEANINGS, expect_same, fields, table, written
 
 SECTIONS: dict[str, type[Struct]] = {
     "[server]": config.Server,
@@ -28,7 +30,14 @@ SECTIONS: dict[str, type[Struct]] = {
     "[encryption]": config.Encryption,
     "[background]": config.Background,
     "[mcp]": mcp.Config,
+    "[files]": config.FileTerms,
+    "[documents]": documents.Config,
+    "[vision]": config.Vision,
 }
+PAINTERS: dict[str, type[Struct]] = {"images": image_generation.Images, "svg": image_generation.Svg}
+"""What an image deployment may be, by its ``backend``."""
+PLACES = ("file", "memory", *SETTINGS)
+"""The schemes of URLs that name a place for blobs."""
 UNTYPED = {"deployments", "image_deployments"}
 
 
@@ -43,7 +52,25 @@ def configuration() -> str:
         for name, type_ in SECTIONS.items()
     ]
     databases = ", ".join(f"`{name}`" for name in wiring.DATABASES)
-    return written("configuration", tables="".join(tables), databases=databases)
+    return written("configuration", tables="".join(tables), painters=painters(), places=places(), databases=databases)
+
+
+def painters() -> str:
+    """The keys of image deployments, for each of their backends."""
+    expect_same("the image deployments", PAINTERS, MEANINGS.image_deployments)
+    return "".join(
+        f"### {name}\n\n{fields(type_, MEANINGS.image_deployments[name])}" for name, type_ in PAINTERS.items()
+    )
+
+
+def places() -> str:
+    """Where blobs may lie, and what the URL may say of it."""
+    expect_same("the places of blobs", PLACES, MEANINGS.places)
+    rows = [
+        [f"`{name}`", ", ".join(f"`{key}`" for key in sorted(SETTINGS.get(name, set()))), MEANINGS.places[name]]
+        for name in PLACES
+    ]
+    return table(["scheme", "settings", "meaning"], rows)
 
 
 def backends() -> str:

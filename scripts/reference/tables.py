@@ -19,10 +19,13 @@ class Meanings(Struct, frozen=True):
     """What ``meanings.toml`` says: a sentence a field, by the table that it stands in."""
 
     configuration: dict[str, dict[str, str]]
+    image_deployments: dict[str, dict[str, str]]
+    places: dict[str, str]
     backends: dict[str, dict[str, str]]
     scripts: dict[str, dict[str, str]]
     parameters: dict[str, str]
     queries: dict[str, str]
+    bodies: dict[str, dict[str, str]]
     answer_headers: dict[str, str]
     request_headers: dict[str, str]
     errors: dict[str, str]

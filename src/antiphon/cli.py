@@ -21,13 +21,21 @@ from antiphon.backends.llama.errors import ModelError
 from antiphon.backends.llama.fetching import choose
 from antiphon.backends.llama.fetching import fetch as fetch_model
 from antiphon.backends.llama.progress import bar
-from antiphon.config import ConfigError, read_config, refuse_lone_file, refuse_open_server, shown_store_url
+from antiphon.config import (
+    ConfigError,
+    read_config,
+    refuse_lone_file,
+    refuse_open_server,
+    shown_blobs_url,
+    shown_store_url,
+)
 from antiphon.http import server
 from antiphon.store import StoreError
 from antiphon.telemetry import log_to_stderr
 from antiphon.wiring import migrate, read_deployments
 from antiphon.wiring.auditing import UnknownTime, Wanted, milliseconds, show
 from antiphon.wiring.running import serve, work
+from antiphon.wiring.showing import check_showing
 
 if TYPE_CHECKING:
     import socket
@@ -114,8 +122,10 @@ def check(*, config: ConfigFile = None) -> None:
     settings = read_config(config)
     refuse_open_server(settings)
     deployments = read_deployments(settings)
+    painters = check_showing(settings, {deployment.name: deployment for deployment in deployments})
     print(f"The configuration is sound. It serves {', '.join(deployment.name for deployment in deployments)}")
     print(f"on {settings.server.host}:{settings.server.port}, and keeps responses in {shown_store_url(settings)}.")
+    print(f"Pictures are drawn by {', '.join(painters)}; files are kept in {shown_blobs_url(settings)}.")
 
 
 @app.command

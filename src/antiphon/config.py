@@ -17,10 +17,11 @@ import msgspec
 from msgspec import Meta, Struct, inspect
 from platformdirs import user_data_path
 
-from antiphon import outbound
+from antiphon import documents, outbound
 from antiphon.backends.llama import Config as Embedded
 from antiphon.http.auth import Config as Auth
 from antiphon.protocol.parts import Json
+from antiphon.store import StoreUrlError, sqlite_files
 from antiphon.tools.mcp.config import Config as Mcp
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -60,6 +61,21 @@ class Storage(Struct, frozen=True, forbid_unknown_fields=True):
         return self.url or default_store_url()
 
     @property
+    def blob_place(self) -> str:
+        """The URL of the blobs: beside a database file, or else in the user's data folder. Raises `StoreUrlError`."""
+        if self.blobs is not None:
+            return self.blobs
+        if not self.is_lone_file:
+            return (user_data_path("antiphon") / "blobs").as_uri()
+        path = sqlite_files.path(self.place)
+        if path == sqlite_files.MEMORY:
+            return "memory:"
+        file = Path(path)
+        if not file.name:
+            raise StoreUrlError(f"{self.place!r} names no file.")
+        return file.parent.resolve().joinpath(file.name).with_suffix(".blobs").as_uri()
+
+    @property
     def is_lone_file(self) -> bool:
         """Whether one process alone can open it."""
         return self.place.startswith("sqlite:")
@@ -81,6 +97,19 @@ class Background(Struct, frozen=True, forbid_unknown_fields=True):
     event_ttl_seconds: Positive = 86_400
 
 
+class FileTerms(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[files]``: how large a file may be, sent at once or in parts."""
+
+    max_file_mib: Annotated[int, Meta(ge=1)] = 512
+    max_upload_mib: Annotated[int, Meta(ge=1)] = 8192
+
+
+class Vision(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[vision]``: who tells a model without eyes what pictures show; a deployment, or ``local``."""
+
+    describe_with: str | None = None
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file. Deployments are converted by the backend that each of them names."""
 
@@ -91,6 +120,9 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     outbound: outbound.Config = outbound.Config()
     background: Background = Background()
     mcp: Mcp = Mcp()
+    files: FileTerms = FileTerms()
+    documents: documents.Config = documents.Config()
+    vision: Vision = Vision()
     embedded: Embedded = Embedded()
     deployments: list[dict[str, Any]] = []  # each backend has keys of its own
     image_deployments: list[dict[str, Any]] = []  # likewise
@@ -119,18 +151,6 @@ def converted(raw: Json, type_: type[T], *, place: str) -> T:
         raise ConfigError(f"In {place}: {_explained(str(error), type_)}") from error
 
 
-def without_effect(config: Config) -> list[str]:
-    """The sections that a file names and this version does not use yet."""
-    return [
-        name
-        for name, is_given in (
-            ("[[image_deployments]]", bool(config.image_deployments)),
-            ("[store] blobs", config.store.blobs is not None),
-        )
-        if is_given
-    ]
-
-
 def default_store_url() -> str:
     """The database in the user's data folder."""
     return f"sqlite:///{user_data_path('antiphon') / 'antiphon.db'}"
@@ -138,7 +158,16 @@ def default_store_url() -> str:
 
 def shown_store_url(config: Config) -> str:
     """The database as it may be shown: without what opens it."""
-    return re.sub(r"://[^/@]*@", "://", config.store.place).partition("?")[0]
+    return _shown(config.store.place)
+
+
+def shown_blobs_url(config: Config) -> str:
+    """The place of the blobs as it may be shown: without what opens it."""
+    return _shown(config.store.blob_place)
+
+
+def _shown(url: str) -> str:
+    return re.sub(r"://[^/@]*@", "://", url).partition("?")[0]
 
 
 def refuse_lone_file(config: Config) -> None:

@@ -222,7 +222,7 @@ ABSENT = [
     Refused({"conversation": "conv_x"}, None, None, "Conversation with id 'conv_x' not found.", status=404),
     Refused({"input": [{"type": "item_reference", "id": "rs_x"}]}, "input", None, GONE, status=404),
     Refused({"input": [{"id": "rs_x"}]}, "input", None, GONE, status=404),
-    Refused(part("input_image", file_id="file-x"), "id", None, "No such File object: file-x", status=404),
+    Refused(part("input_image", file_id="file-x"), "input", "image_file_not_found", "No such File object: file-x"),
     Refused(part("input_file", file_id="file-x"), "id", None, "No such File object: file-x", status=404),
     Refused(
         {"input": [{"type": "compaction", "id": "cmp_x", "encrypted_content": "gAAAA"}]},

@@ -7,12 +7,14 @@ thousand digits, a key that stands twice) is no value in Python, or none that an
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any  # JSON
 
 from hypothesis import strategies as st
 from msgspec import Struct
 
+from tests.acceptance.gallery import PNG
 from tests.acceptance.observed import CANARY
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ SAID: list[dict[str, Any]] = [  # JSON
     {"type": "function_call_output", "id": "fco_1", "call_id": "call_1", "output": CANARY},
     {"role": "user", "content": f"and now? {CANARY}"},
 ]
+PIXEL = b64encode(PNG).decode()
 VALID: list[dict[str, Any]] = [  # JSON
     {"model": "m", "input": CANARY},
     {"model": "m", "input": CANARY, "stream": True, "stream_options": {"include_obfuscation": False}},
@@ -95,7 +98,7 @@ VALID: list[dict[str, Any]] = [  # JSON
                 "role": "user",
                 "content": [
                     {"type": "input_text", "text": CANARY},
-                    {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo=", "detail": "low"},
+                    {"type": "input_image", "image_url": f"data:image/png;base64,{PIXEL}", "detail": "low"},
                     {"type": "input_file", "filename": f"{CANARY}.txt", "file_data": "data:text/plain;base64,aGk="},
                 ],
             },

@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from antiphon.config import Server, Storage
+from tests.patient import HANG_SECONDS
 from tests.serving import scripted, serving
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ CANARY = "canary-5f1e9c"
 """Put into what a caller sends; it must never be logged."""
 
 KEYS = {"message", "type", "param", "code"}
-WAIT_SECONDS = 20.0
 BODY_MIB = 1
 CLIENTS = ("httpx", "httpcore", "urllib3", "requests", "schemathesis", "hypothesis", "openai")
 """The loggers of what asks; all others are the server's."""
@@ -96,7 +96,7 @@ class Observed:
 
     def send(self, raw: bytes) -> Answer:
         """Write bytes to a new connection and read until the server closes it."""
-        with socket.create_connection(self._place, timeout=WAIT_SECONDS) as connection:
+        with socket.create_connection(self._place, timeout=HANG_SECONDS) as connection:
             with suppress(ConnectionError):  # refused before it was whole; the answer says why
                 connection.sendall(raw)
             return _answer(_received(connection))

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tests.patient import HANG_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from typing import Any  # what a log line holds is open
 
-START_SECONDS = 60.0
-STOP_SECONDS = 20.0
 ADDRESS = re.compile(rb"http://[^/\s]+")
 
 
@@ -32,7 +32,11 @@ class Operated:
         self._first: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
-        found = ADDRESS.search(self._first.get(timeout=START_SECONDS))
+        self.address = ""
+
+    def wait(self) -> None:
+        """Wait until it says where it is, or that it is not."""
+        found = ADDRESS.search(self._first.get(timeout=HANG_SECONDS))
         self.address = found[0].decode() if found else ""
 
     @property
@@ -61,8 +65,8 @@ class Operated:
         return [line for line in lines if line.get("action") == action]
 
     def _ended(self) -> int:
-        status = self._process.wait(STOP_SECONDS)
-        self._reader.join(STOP_SECONDS)
+        status = self._process.wait(HANG_SECONDS)
+        self._reader.join(HANG_SECONDS)
         return status
 
     def _read(self) -> None:
@@ -84,12 +88,13 @@ def operating(config: Path, *options: str) -> Iterator[Operated]:
     """Run the server on a free port; it is dead after the block, however that ends."""
     command = [sys.executable, "-m", "antiphon", "serve", "--config", str(config), "--port", "0", *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        server = Operated(process)
         try:
-            server = Operated(process)
+            server.wait()
             assert server.address, server.written.decode()
             yield server
         finally:
-            process.kill()
+            server.kill()  # and nobody reads what it writes when that is closed
 
 
 @contextmanager

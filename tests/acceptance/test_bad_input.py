@@ -22,6 +22,7 @@ from antiphon.http.auth import Key
 from tests.acceptance.bad_requests import ALL
 from tests.acceptance.upstreams import upstream
 from tests.backends.upstream.raw_server import RawServer
+from tests.patient import HANG_SECONDS
 from tests.serving import serving
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ pytestmark = pytest.mark.slow
 KEY = {"api-key": "k"}
 JSON = {"content-type": "application/json"}
 GOOD: dict[str, Any] = {"model": "m", "input": "hi"}
-WAIT_SECONDS = 20.0
 LIMIT = 1_048_576
 NO_JSON = (
     "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library "
@@ -83,7 +83,7 @@ def _served(folder: Path, server: Server) -> Iterator[Guarded]:
             auth=Auth(keys=[Key(key="k", tenant="a")]),
             deployments=[{"name": "m", "backend": "chat_completions", "base_url": model.url}],
         )
-        with serving(config) as address, httpx.Client(base_url=address, headers=KEY, timeout=WAIT_SECONDS) as client:
+        with serving(config) as address, httpx.Client(base_url=address, headers=KEY, timeout=HANG_SECONDS) as client:
             yield Guarded(address, client, model, database)
 
 
@@ -199,7 +199,7 @@ def test_a_body_in_another_form_is_refused(served: Guarded, headers: dict[str, s
 def connected(guarded: Guarded) -> socket.socket:
     """A connection."""
     parts = urlsplit(guarded.address)
-    return socket.create_connection((parts.hostname, parts.port), timeout=WAIT_SECONDS)
+    return socket.create_connection((parts.hostname, parts.port), timeout=HANG_SECONDS)
 
 
 def opening(*headers: str) -> bytes:
@@ -252,7 +252,7 @@ def test_a_client_that_sends_all_of_it_hears_why_it_was_refused(narrow: Guarded)
     parts = urlsplit(narrow.address)
     pieces = [b" " * LIMIT] * 16
     for body in (b"".join(pieces), iter(pieces)):
-        connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=WAIT_SECONDS)
+        connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=HANG_SECONDS)
         with closing(connection):
             connection.request("POST", "/v1/responses", body, {**KEY, **JSON}, encode_chunked=True)
             answer = connection.getresponse()

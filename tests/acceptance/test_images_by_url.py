@@ -16,6 +16,7 @@ from antiphon.outbound import Config as Outbound
 from tests.acceptance.gallery import PNG, Gallery, gallery
 from tests.acceptance.upstreams import asked, upstream
 from tests.backends.upstream.raw_server import RawServer
+from tests.patient import HANG_SECONDS
 from tests.serving import MEMORY, serving
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def sight(*, allowed: bool, **settings: Any) -> Iterator[Sight]:  # of a deploym
         deployment = {"name": "m", "backend": "chat_completions", "base_url": model.url, **settings}
         private = Outbound([f"127.0.0.1:{pictures.port}"] if allowed else [])
         config = Config(store=MEMORY, outbound=private, deployments=[deployment])
-        with serving(config) as address, httpx.Client(base_url=address, timeout=30) as client:
+        with serving(config) as address, httpx.Client(base_url=address, timeout=HANG_SECONDS) as client:
             yield Sight(client, model, pictures)
 
 
@@ -191,7 +192,7 @@ def test_an_address_is_refused_however_it_is_written(careful: Sight, host: str) 
 
 def test_without_fetching_a_url_is_passed_on_as_it_is() -> None:
     """The upstream may reach what this server may not, and fetches for itself."""
-    with sight(allowed=False) as seen:
+    with sight(allowed=False, fetch_images=False) as seen:
         for items in places(f"{seen.gallery.url}/picture?a=b").values():
             assert 200 == seen.ask(items).status_code
             assert [f"{seen.gallery.url}/picture?a=b"] == seen.images()

@@ -17,6 +17,7 @@ from openai.types.responses.response_output_item import McpCall
 from tests.acceptance.operating import configured, operating
 from tests.mcp_servers.serving import serving
 from tests.mcp_servers.watched import Watched
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-WAIT_SECONDS = 20.0
 CONFIG = """
 [outbound]
 allow_private = ["127.0.0.1"]
@@ -72,7 +72,7 @@ class Panel:
     async def _work(self, what: str) -> str:
         self.pressed.append(what)
         self.busy.release()
-        with anyio.move_on_after(WAIT_SECONDS):
+        with anyio.move_on_after(HANG_SECONDS):
             await run_sync(self.let.wait, abandon_on_cancel=True)
         return "It clicked."
 
@@ -118,7 +118,7 @@ def test_a_call_with_side_effects_is_not_made_again(tmp_path: Path) -> None:
         with operating(config) as first, client(first.address) as asked:
             body = {"model": "m", "input": "press it", "background": True, "tools": [tool(made)]}
             id = asked.responses.create(**body).id  # type: ignore[call-overload]  # plain JSON
-            assert made.busy.acquire(timeout=WAIT_SECONDS)
+            assert made.busy.acquire(timeout=HANG_SECONDS)
             first.kill()
         with operating(config) as second, client(second.address) as asked:
             response = ended(asked, id)
@@ -137,10 +137,10 @@ def test_a_call_that_only_reads_is_made_again(tmp_path: Path) -> None:
         with operating(config) as first, client(first.address) as asked:
             body = {"model": "m", "input": "watch it", "background": True, "tools": [tool(made)]}
             id = asked.responses.create(**body).id  # type: ignore[call-overload]  # plain JSON
-            assert made.busy.acquire(timeout=WAIT_SECONDS)
+            assert made.busy.acquire(timeout=HANG_SECONDS)
             first.kill()
         with operating(config) as second, client(second.address) as asked:
-            assert made.busy.acquire(timeout=WAIT_SECONDS)
+            assert made.busy.acquire(timeout=HANG_SECONDS)
             made.let.set()
             response = ended(asked, id)
     (call,) = calls(response)
@@ -164,7 +164,7 @@ def test_an_approved_call_is_made_once_whatever_dies(tmp_path: Path) -> None:
                 ],
             }
             id = asked.responses.create(**answer, background=True).id  # type: ignore[call-overload]  # plain JSON
-            assert made.busy.acquire(timeout=WAIT_SECONDS)
+            assert made.busy.acquire(timeout=HANG_SECONDS)
             with pytest.raises(BadRequestError, match="answered before"):
                 asked.responses.create(**answer)  # type: ignore[call-overload]  # plain JSON
             first.kill()
@@ -183,7 +183,7 @@ def test_a_cancelled_run_lets_the_server_go(tmp_path: Path) -> None:
     with panel() as made, operating(configured(tmp_path, CONFIG)) as server, client(server.address) as asked:
         body = {"model": "m", "input": "press it", "background": True, "tools": [tool(made)]}
         id = asked.responses.create(**body).id  # type: ignore[call-overload]  # plain JSON
-        assert made.busy.acquire(timeout=WAIT_SECONDS)
+        assert made.busy.acquire(timeout=HANG_SECONDS)
         response = asked.responses.cancel(id)
         made.watched.wait_for_cancellation()
     (call,) = calls(response)

@@ -26,6 +26,7 @@ from openai import AzureOpenAI, BadRequestError
 from tests import command
 from tests.command import ROOT, run_python
 from tests.mcp_servers import guarded, library
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,7 +90,7 @@ def with_curl(url: str, body: Json) -> Json:
         ],
         capture_output=True,
         check=True,
-        timeout=60,
+        timeout=HANG_SECONDS,
     )
     answer: Json = json.loads(ran.stdout)
     return answer
@@ -277,13 +278,13 @@ def notebook(*arguments: str) -> Iterator[str]:
     reader = threading.Thread(target=_find_address, args=(server, found))
     reader.start()
     try:
-        address = found.get(timeout=command.START_SECONDS)
+        address = found.get(timeout=HANG_SECONDS)
         assert address, "the notebook did not start"
         yield f"{address}/mcp"
     finally:
         server.terminate()
-        server.wait(command.STOP_SECONDS)
-        reader.join(command.STOP_SECONDS)
+        server.wait(HANG_SECONDS)
+        reader.join(HANG_SECONDS)
         if server.stderr:
             server.stderr.close()
 
@@ -326,7 +327,7 @@ def run_shell(mode: str, url: str, folder: Path) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=HANG_SECONDS,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return text(json.loads(ran.stdout))

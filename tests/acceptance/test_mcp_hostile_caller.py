@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any  # JSON
 import httpx2 as httpx
 import pytest
 
+from tests import patient
 from tests.acceptance.operating import configured, operating
 from tests.mcp_servers import Rogue, library, misbehaving
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,7 +39,6 @@ TOKEN, HEADER = "s3cret-token-c1", "s3cret-header-c2"
 SECRETS = (TOKEN, HEADER, ONE, TWO)
 KEYS = {"message", "type", "param", "code"}
 LONGEST_MESSAGE = 1000
-WAIT_SECONDS = 30.0
 QUESTION = {"role": "user", "content": "delete it"}
 NOTHING = "mcpr_" + 48 * "0"
 FORMS: dict[str, Json] = {
@@ -50,7 +51,7 @@ CONFIG = f"""
 auth = {{ keys = [{{ key = "{ONE}", tenant = "one" }}, {{ key = "{TWO}", tenant = "two" }}] }}
 background = {{ workers = 1 }}
 server = {{ max_tool_calls = 20 }}
-mcp = {{ audit = true, list_seconds = 5, call_seconds = 5 }}
+mcp = {{ audit = true, list_seconds = 60, call_seconds = 60 }}
 outbound = {{ allow_private = [PLACES] }}
 
 [[deployments]]
@@ -91,26 +92,26 @@ class Stand:
         content = json.dumps({"model": "m", "input": "hi", **body}).encode()
         headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
         url = f"{self._server.address}/v1/responses"
-        return clean(httpx.post(url, content=content, headers=headers, timeout=WAIT_SECONDS))
+        return clean(httpx.post(url, content=content, headers=headers, timeout=HANG_SECONDS))
 
     def get(self, path: str) -> httpx.Response:
         """What stands at a path under the responses; it holds no secret."""
         headers = {"authorization": f"Bearer {ONE}"}
-        return clean(httpx.get(f"{self._server.address}/v1/responses/{path}", headers=headers))
+        return clean(patient.get(f"{self._server.address}/v1/responses/{path}", headers=headers))
 
     def cancel(self, id: str) -> None:
         """End a run."""
         headers = {"authorization": f"Bearer {ONE}"}
-        httpx.post(f"{self._server.address}/v1/responses/{id}/cancel", headers=headers).raise_for_status()
+        patient.post(f"{self._server.address}/v1/responses/{id}/cancel", headers=headers).raise_for_status()
 
     def delete(self, id: str) -> None:
         """Forget a response."""
         headers = {"authorization": f"Bearer {ONE}"}
-        httpx.delete(f"{self._server.address}/v1/responses/{id}", headers=headers).raise_for_status()
+        patient.delete(f"{self._server.address}/v1/responses/{id}", headers=headers).raise_for_status()
 
     def ended(self, id: str) -> Any:
         """A background response once it is over."""
-        end = time.monotonic() + WAIT_SECONDS
+        end = time.monotonic() + HANG_SECONDS
         while (response := self.get(id).json())["status"] in {"queued", "in_progress"}:
             assert time.monotonic() < end, response
         return response

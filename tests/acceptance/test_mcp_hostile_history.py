@@ -14,6 +14,7 @@ import pytest
 
 from tests.acceptance import test_mcp_hostile_caller as callers
 from tests.acceptance.test_mcp_hostile_caller import FORMS, HEADER, SECRETS, TOKEN, Stand
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     Json = dict[str, Any]
@@ -23,7 +24,7 @@ running, stand = callers.running, callers.stand
 
 MANY = 128
 """The most tools that a request may have: more than the connections that are kept."""
-SOON_SECONDS = 20.0
+SOON_SECONDS = HANG_SECONDS
 FREE = {"require_approval": "never"}
 
 

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from hashlib import sha512
 from typing import TYPE_CHECKING, Any  # JSON
 
-import httpx2 as httpx
 import pytest
 
+from tests import patient
 from tests.acceptance import test_mcp_hostile_server as hostile
 from tests.acceptance.test_mcp_hostile_server import SECRET, asked, kept, tool
 from tests.conformance.streams import create, post, stream
@@ -246,7 +246,7 @@ def test_an_answer_that_can_hardly_be_read_harms_no_response(server: Operated, h
 
 def goes_on(server: Operated, response: Json) -> None:
     """The chain of a response can be read, and gone on with."""
-    read = httpx.get(f"{server.address}/v1/responses/{response['id']}")
+    read = patient.get(f"{server.address}/v1/responses/{response['id']}")
     assert (200, response["output"]) == (read.status_code, read.json()["output"])
     answer = post(server.address, input="hello", previous_response_id=response["id"])
     assert 200 == answer.status_code, answer.text

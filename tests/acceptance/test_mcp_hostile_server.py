@@ -20,24 +20,30 @@ from tests.acceptance.operating import configured, operating
 from tests.conformance.streams import create, events, post
 from tests.http.following import created, ended
 from tests.mcp_servers import HOW, library, misbehaving
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import httpx2 as httpx
 
     from tests.acceptance.operating import Operated
+    from tests.mcp_servers import Rogue
     from tests.mcp_servers.rogue import Stage
 
     Json = dict[str, Any]
+    Answered = tuple[httpx.Response, list[Json], Json]
+    Met = tuple[Answered, Rogue]
 
 pytestmark = pytest.mark.slow
 
 SECRET = "s3cret-of-a-caller"
-SOON_SECONDS = 8.0
+SOON_SECONDS = HANG_SECONDS / 2
+"""What a busy machine may need beyond the limits of four seconds below; whatever has no limit takes minutes."""
+
 MIB = 1 << 20
 CONFIG = """
-mcp = { call_seconds = 2, list_seconds = 2, max_result_mib = 16, idle_seconds = 1 }
+mcp = { call_seconds = 4, list_seconds = 4, max_result_mib = 16, idle_seconds = 1 }
 outbound = { allow_private = ["127.0.0.1"] }
 
 [[deployments]]
@@ -94,7 +100,7 @@ def tool(url: str, label: str = "bad", **settings: Any) -> Json:
     return {**server, "require_approval": "never", **settings}
 
 
-def asked(url: str, *tools: Json, **body: Any) -> tuple[httpx.Response, list[Json], Json]:
+def asked(url: str, *tools: Json, **body: Any) -> Answered:
     """The same request in three forms at once: the answer, the events of the stream, the response of the background.
 
     Each has a connection of its own to the MCP server. None of it holds a secret, and none takes long.
@@ -115,6 +121,30 @@ def _marked(tool: Json, form: str) -> Json:
     return {**tool, "headers": {**tool["headers"], "X-Form": form}}
 
 
+WAITING: list[tuple[str, Stage]] = [
+    *((how, at) for how in ("hangs", "drips", "endless_stream") for at in ("list", "call")),
+    *((how, "initialize") for how in ("hangs", "calls_back")),
+    ("endless_pages", "list"),
+]
+"""Where one waits until a limit."""
+
+
+@pytest.fixture(scope="module")
+def met(running: Operated) -> Iterator[Callable[[str, Stage], Met]]:
+    """What comes of a meeting; all that end by a limit begin at once, as waiting takes its time."""
+    with ThreadPoolExecutor(len(WAITING)) as threads:
+        begun = {case: threads.submit(meet, running.address, *case) for case in WAITING}
+        yield lambda how, at: begun[how, at].result() if (how, at) in begun else meet(running.address, how, at)
+
+
+def meet(url: str, how: str, at: Stage) -> Met:
+    """Ask for what a server misbehaves at, in all forms: what was answered, and the server."""
+    with misbehaving(how, at) as bad:
+        answers = asked(url, tool(bad.url), input="search")
+        assert [] == bad.strays
+    return answers, bad
+
+
 STATUSES = {"401": 401, "403": 403, "404": 404, "500": 500}
 LISTED = {("bad_schema", "list"), ("odd_schema", "list"), ("loses_session", "initialize"), ("loses_session", "list")}
 """What is so bad that it is no fault: the tools that can be used are."""
@@ -127,14 +157,15 @@ LISTED = {("bad_schema", "list"), ("odd_schema", "list"), ("loses_session", "ini
         *((how, "list") for how in HOW),
     ],
 )
-def test_a_server_that_cannot_list_its_tools_ends_the_request(server: Operated, how: str, at: Stage) -> None:
+@pytest.mark.usefixtures("server")
+def test_a_server_that_cannot_list_its_tools_ends_the_request(
+    met: Callable[[str, Stage], Met], how: str, at: Stage
+) -> None:
     """A 424 with the server's status; a list with an error, then a failed response, in a stream and in the background.
 
     The model is not asked, and nothing is called.
     """
-    with misbehaving(how, at) as bad:
-        plain, stream, background = asked(server.address, tool(bad.url), input="search")
-        assert [] == bad.strays
+    (plain, stream, background), bad = met(how, at)
     if (how, at) in LISTED:
         assert ("completed", "completed") == (plain.json()["status"], background["status"])
         return
@@ -177,11 +208,10 @@ def test_every_way_of_misbehaving_has_its_end() -> None:
 
 
 @pytest.mark.parametrize("how", HOW)
-def test_a_call_that_fails_is_told_and_the_model_goes_on(server: Operated, how: str) -> None:
+@pytest.mark.usefixtures("server")
+def test_a_call_that_fails_is_told_and_the_model_goes_on(met: Callable[[str, Stage], Met], how: str) -> None:
     """The item says why, the model reads it, and the response completes."""
-    with misbehaving(how, "call") as bad:
-        plain, stream, background = asked(server.address, tool(bad.url), input="search")
-        assert [] == bad.strays
+    (plain, stream, background), _ = met(how, "call")
     last = "completed" if ENDS[how] is None else "failed"
     assert 1 == sum(event["type"] == f"response.mcp_call.{last}" for event in stream)
     for response in (plain.json(), stream[-1]["response"], background):

@@ -9,12 +9,12 @@ import json
 import re
 from typing import TYPE_CHECKING, Any  # JSON
 
-import httpx2 as httpx
 import pytest
 from msgspec.structs import replace
 from openai import AsyncOpenAI
 
 from antiphon.outbound import Config as Outbound
+from tests import patient
 from tests.conformance.grammar import findings, item_findings, spelled
 from tests.conformance.streams import MODEL, create, events, named, stream
 from tests.field_sets import ITEMS
@@ -265,7 +265,7 @@ def test_a_stream_of_the_background_is_resumed_byte_by_byte(
 ) -> None:
     """From whatever number, it is the rest of what was streamed at first."""
     body = {"model": MODEL, "input": said, "tools": everything(said, books, letters)}
-    first = httpx.post(f"{url}/v1/responses", json={**body, "background": True, "stream": True})
+    first = patient.post(f"{url}/v1/responses", json={**body, "background": True, "stream": True})
     told = events(first.content)
     assert "created queued in_progress " == spelled(told[:3])
     assert [] == apart(told)
@@ -273,7 +273,7 @@ def test_a_stream_of_the_background_is_resumed_byte_by_byte(
     id = told[0]["response"]["id"]
     for number in (None, 0, 3, 7, len(told) - 2, len(told) - 1):
         after = {} if number is None else {"starting_after": number}
-        again = httpx.get(f"{url}/v1/responses/{id}", params={"stream": "true", **after})
+        again = patient.get(f"{url}/v1/responses/{id}", params={"stream": "true", **after})
         rest = frames if number is None else frames[number + 1 :]
         assert "".join(f"{frame}\n\n" for frame in rest) == again.text
 

@@ -17,6 +17,7 @@ from antiphon.config import Config
 from tests.acceptance.misbehaving import WAYS, Way
 from tests.acceptance.upstreams import asked, chunked, upstream
 from tests.oracle import check_event, check_response
+from tests.patient import HANG_SECONDS
 from tests.serving import MEMORY, serving
 
 if TYPE_CHECKING:
@@ -28,9 +29,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-WAIT_SECONDS = 30.0
 SILENCE_SECONDS = 1.0
-END_SECONDS = 2.0
+END_SECONDS = HANG_SECONDS / 2
 AT_ONCE = 8
 TERMINAL = {"response.completed", "response.failed", "response.incomplete"}
 WATCHED = " (watched)"
@@ -76,7 +76,7 @@ class Misbehaved:
             way = self._ways[model.removesuffix(WATCHED)]
             await peer.send(way.said)
             if way.later and model.endswith(WATCHED):
-                assert await run_sync(self._begun[way.name].wait, WAIT_SECONDS)
+                assert await run_sync(self._begun[way.name].wait, HANG_SECONDS)
             await peer.send(way.later)
             while way.then == "flood":
                 await peer.send(FLOOD)
@@ -86,14 +86,14 @@ class Misbehaved:
 
     def whole(self, way: Way) -> Heard:
         """Ask for a body."""
-        answer = httpx.post(self._url, json={"model": way.name, "input": "hi"}, timeout=WAIT_SECONDS)
+        answer = httpx.post(self._url, json={"model": way.name, "input": "hi"}, timeout=HANG_SECONDS)
         return Heard(answer.status_code, answer.content)
 
     def streamed(self, way: Way) -> Heard:
         """Ask for a stream, and say when it has begun."""
         body = {"model": way.name + WATCHED, "input": "hi", "stream": True}
         got, ended = b"", 0.0
-        with httpx.stream("POST", self._url, json=body, timeout=WAIT_SECONDS) as answer:
+        with httpx.stream("POST", self._url, json=body, timeout=HANG_SECONDS) as answer:
             for piece in answer.iter_bytes():
                 got += piece
                 if b"response.output_text.delta" in got:
@@ -131,7 +131,7 @@ def test_a_stream_has_one_end_whatever_the_upstream_does(
     told: dict[str, tuple[Future[Heard], Future[Heard]]], way: Way
 ) -> None:
     """One terminal event that is the last, or a plain error where nothing was said before; the body ends right then."""
-    heard = told[way.name][0].result(WAIT_SECONDS)
+    heard = told[way.name][0].result(HANG_SECONDS)
     assert way.outcome == _outcome(heard), heard.body
     if not heard.is_stream:
         return
@@ -149,7 +149,7 @@ def test_a_body_comes_whatever_the_upstream_does(
     told: dict[str, tuple[Future[Heard], Future[Heard]]], way: Way
 ) -> None:
     """The response as far as it came, or a plain error: which of the two hangs on how the bytes came."""
-    heard = told[way.name][1].result(WAIT_SECONDS)
+    heard = told[way.name][1].result(HANG_SECONDS)
     if heard.status != 200 and way.later and way.outcome == "failed":
         assert _outcome(heard) in {429, 502}
         return

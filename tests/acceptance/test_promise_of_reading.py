@@ -14,6 +14,7 @@ import pytest
 from msgspec import Struct
 
 from tests.acceptance.operating import configured, operating
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,6 @@ pytestmark = pytest.mark.slow
 
 CRASHES = 20
 CLIENTS = 6
-WAIT_SECONDS = 20.0
 SCRIPTED = """
 [[deployments]]
 name = "*"
@@ -54,7 +54,7 @@ class Clients:
         """Ask for streams and bodies, one after another, each continuing the last."""
         said: list[str] = []
         previous = None
-        with suppress(httpx.HTTPError), httpx.Client(base_url=self._server.address, timeout=WAIT_SECONDS) as http:
+        with suppress(httpx.HTTPError), httpx.Client(base_url=self._server.address, timeout=HANG_SECONDS) as http:
             for turn in range(1000):
                 said = [*said, f"client {client}, turn {turn}"]
                 body = {"model": "m", "input": said[-1], "previous_response_id": previous}
@@ -81,7 +81,7 @@ def streamed(http: httpx.Client, body: dict[str, Any]) -> Any:  # JSON
 def look(address: str, told: Told) -> None:
     """Hold what a server knows against what its predecessor told."""
     id = told.response["id"]
-    with httpx.Client(base_url=f"{address}/v1", timeout=WAIT_SECONDS) as http:
+    with httpx.Client(base_url=f"{address}/v1", timeout=HANG_SECONDS) as http:
         assert told.response == http.get(f"/responses/{id}").json()
         items = http.get(f"/responses/{id}/input_items", params={"order": "asc", "limit": 100}).json()["data"]
         assert told.said == [item["content"][0]["text"] for item in items if item["role"] == "user"]

@@ -14,6 +14,7 @@ from tests.acceptance.operating import configured, operating
 from tests.acceptance.upstreams import HEAD, LAST, WHOLE, asked, chunked, saying, sse, upstream
 from tests.conducting import conducting
 from tests.mcp_servers import library
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,7 +154,9 @@ class Answers:
 
     def __init__(self, server: Operated) -> None:
         self.said: list[str] = []
-        self._client = httpx.Client(base_url=f"{server.address}/v1", headers={"api-key": CALLER_KEY}, timeout=30)
+        self._client = httpx.Client(
+            base_url=f"{server.address}/v1", headers={"api-key": CALLER_KEY}, timeout=HANG_SECONDS
+        )
 
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:  # JSON
         """Ask, and keep what was said."""

@@ -14,7 +14,9 @@ from msgspec.structs import replace
 from antiphon.http.auth import Config as Auth
 from antiphon.http.auth import Key
 from antiphon.wiring.running import serve
+from tests import patient
 from tests.acceptance.operating import configured, operating
+from tests.patient import HANG_SECONDS
 from tests.serving import scripted, serving
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operated]:
 def test_what_has_no_effect_is_named_in_headers_and_in_the_log(operated: Operated, *, stream: bool) -> None:
     """Ignored parameters and tools that cannot run here, for a body and for a stream; the log names the response."""
     body = {"model": "m", "input": "hi", "stream": stream, **WITHOUT_EFFECT}
-    answer = httpx.post(f"{operated.address}/v1/responses", json=body)
+    answer = patient.post(f"{operated.address}/v1/responses", json=body)
     assert 200 == answer.status_code
     assert IGNORED == sorted(answer.headers["x-ignored-params"].split(", "))
     assert UNAVAILABLE == answer.headers["x-unavailable-tools"].split(", ")
@@ -70,7 +72,7 @@ def test_what_has_no_effect_is_named_in_headers_and_in_the_log(operated: Operate
 
 def test_a_request_that_is_heard_whole_is_not_spoken_of(operated: Operated) -> None:
     """Neither header is there where everything had its effect."""
-    answer = httpx.post(f"{operated.address}/v1/responses", json={"model": "m", "input": "hi"})
+    answer = patient.post(f"{operated.address}/v1/responses", json={"model": "m", "input": "hi"})
     assert not {"x-ignored-params", "x-unavailable-tools"} & set(answer.headers)
     assert not any(line["response"] in answer.text for line in operated.log("request_without_effect"))
 
@@ -79,7 +81,7 @@ def test_a_request_that_is_heard_whole_is_not_spoken_of(operated: Operated) -> N
 def test_a_chain_that_leads_nowhere_is_an_error(operated: Operated, *, stream: bool) -> None:
     """The model is not asked as if there had been no history."""
     body = {"model": "m", "input": "hi", "previous_response_id": "resp_gone", "stream": stream}
-    answer = httpx.post(f"{operated.address}/v1/responses", json=body)
+    answer = patient.post(f"{operated.address}/v1/responses", json=body)
     assert (400, "previous_response_not_found") == (answer.status_code, answer.json()["error"]["code"])
 
 
@@ -87,9 +89,11 @@ def test_a_chain_that_leads_nowhere_is_an_error(operated: Operated, *, stream: b
 
 MINE, THEIRS = {"api-key": "key-a"}, {"api-key": "key-b"}
 TWO_TENANTS = Auth(keys=[Key(key="key-a", tenant="a"), Key(key="key-b", tenant="b")])
-WITHOUT_IDS = {"/responses", "/models"}
+WITHOUT_IDS = {"/responses", "/models", "/files", "/uploads"}
 OF_NO_TENANT = {"/models/{id:path}"}
 OF_A_RESPONSE = {"/responses/{id}", "/responses/{id}/cancel", "/responses/{id}/input_items"}
+OF_A_FILE = {"/files/{id}", "/files/{id}/content"}
+OF_AN_UPLOAD = {"/uploads/{id}/parts", "/uploads/{id}/complete", "/uploads/{id}/cancel"}
 TIMES = 40
 
 
@@ -112,7 +116,7 @@ def shared() -> Iterator[tuple[str, str, str]]:
     """A server of two tenants: its address, a response of the first tenant's, and an item of its output."""
     with serving(replace(scripted(), auth=TWO_TENANTS)) as address:
         body = {"model": "m", "input": "hi"}
-        response = httpx.post(f"{address}/v1/responses", json=body, headers=MINE).json()
+        response = patient.post(f"{address}/v1/responses", json=body, headers=MINE).json()
         yield address, response["id"], response["output"][0]["id"]
 
 
@@ -123,7 +127,7 @@ def none_like(id: str) -> str:
 
 def test_every_route_is_known_to_these_tests() -> None:
     """A new route is added to one of the sets above, and so to the walk below."""
-    assert WITHOUT_IDS | OF_NO_TENANT | OF_A_RESPONSE == mounted().keys()
+    assert WITHOUT_IDS | OF_NO_TENANT | OF_A_RESPONSE | OF_A_FILE | OF_AN_UPLOAD == mounted().keys()
 
 
 @pytest.mark.parametrize("path", sorted(OF_A_RESPONSE))
@@ -134,12 +138,47 @@ def test_what_is_foreign_is_as_if_it_were_not(shared: tuple[str, str, str], path
         for method in mounted()[path]:
             for query in ("", "?stream=true", "?limit=1&after=msg_x"):
                 foreign, missing = (
-                    httpx.request(method, f"{address}{mount}{path.replace('{id}', each)}{query}", headers=THEIRS)
+                    patient.request(method, f"{address}{mount}{path.replace('{id}', each)}{query}", headers=THEIRS)
                     for each in (id, none_like(id))
                 )
                 assert 404 == foreign.status_code
                 assert seen(foreign, id) == seen(missing, none_like(id))
-    assert 200 == httpx.get(f"{address}/v1/responses/{id}", headers=MINE).status_code
+    assert 200 == patient.get(f"{address}/v1/responses/{id}", headers=MINE).status_code
+
+
+@pytest.mark.parametrize("path", sorted(OF_A_FILE | OF_AN_UPLOAD))
+def test_a_foreign_file_is_as_if_it_were_not(shared: tuple[str, str, str], path: str) -> None:
+    """And so is an upload: status, body, headers."""
+    address, _, _ = shared
+    id = kept_file(address) if path in OF_A_FILE else begun_upload(address)
+    for method in mounted()[path]:
+        foreign, missing = (
+            patient.request(
+                method,
+                f"{address}/v1{path.replace('{id}', each)}",
+                headers=THEIRS,
+                json={"part_ids": []} if path.endswith("complete") else None,
+            )
+            for each in (id, none_like(id))
+        )
+        assert 404 == foreign.status_code
+        assert seen(foreign, id) == seen(missing, none_like(id))
+    asked = {"model": "m", "input": [{"role": "user", "content": [{"type": "input_file", "file_id": id}]}]}
+    if path in OF_A_FILE:
+        assert 404 == patient.post(f"{address}/v1/responses", json=asked, headers=THEIRS).status_code
+        assert 200 == patient.post(f"{address}/v1/responses", json=asked, headers=MINE).status_code
+
+
+def kept_file(address: str) -> str:
+    """A file of the first tenant's."""
+    form: Any = {"data": {"purpose": "user_data"}, "files": {"file": ("a.txt", b"mine")}}
+    return str(patient.post(f"{address}/v1/files", headers=MINE, **form).json()["id"])
+
+
+def begun_upload(address: str) -> str:
+    """An upload of the first tenant's."""
+    body = {"filename": "a.txt", "purpose": "user_data", "bytes": 4, "mime_type": "text/plain"}
+    return str(patient.post(f"{address}/v1/uploads", headers=MINE, json=body).json()["id"])
 
 
 def seen(answer: httpx.Response, id: str) -> tuple[int, str, list[str]]:
@@ -163,7 +202,7 @@ def test_a_request_cannot_refer_to_what_is_foreign(shared: tuple[str, str, str])
     foreign, missing = referring(id, item), referring(none_like(id), none_like(item))
     for way in foreign:
         one, other = (
-            httpx.post(f"{address}/v1/responses", json={"model": "m", **body}, headers=THEIRS)
+            patient.post(f"{address}/v1/responses", json={"model": "m", **body}, headers=THEIRS)
             for body in (foreign[way], missing[way])
         )
         assert one.status_code in {400, 404}, way
@@ -171,16 +210,16 @@ def test_a_request_cannot_refer_to_what_is_foreign(shared: tuple[str, str, str])
         assert one.text.replace(id, none_like(id)).replace(item, none_like(item)) == other.text
     assert (
         200
-        == httpx.post(f"{address}/v1/responses", json={"model": "m", **foreign["id alone"]}, headers=MINE).status_code
+        == patient.post(f"{address}/v1/responses", json={"model": "m", **foreign["id alone"]}, headers=MINE).status_code
     )
 
 
 def test_a_page_cannot_begin_at_what_is_foreign(shared: tuple[str, str, str]) -> None:
     """An item of another tenant's is no place in one's own list."""
     address, _, item = shared
-    own = httpx.post(f"{address}/v1/responses", json={"model": "m", "input": "hi"}, headers=THEIRS).json()["id"]
+    own = patient.post(f"{address}/v1/responses", json={"model": "m", "input": "hi"}, headers=THEIRS).json()["id"]
     foreign, missing = (
-        httpx.get(f"{address}/v1/responses/{own}/input_items?after={each}", headers=THEIRS)
+        patient.get(f"{address}/v1/responses/{own}/input_items?after={each}", headers=THEIRS)
         for each in (item, none_like(item))
     )
     assert 400 == foreign.status_code
@@ -191,7 +230,7 @@ def test_what_is_foreign_takes_no_longer_than_what_is_missing(shared: tuple[str,
     """Nobody learns from a clock whether an id exists. The fastest of many counts: noise only adds."""
     address, id, _ = shared
     fastest: dict[tuple[str, str], float] = {}
-    with httpx.Client(base_url=address, headers=THEIRS) as client:
+    with httpx.Client(base_url=address, headers=THEIRS, timeout=HANG_SECONDS) as client:
         asks = timed(client)
         for way, each in list(product(asks, (id, none_like(id)))) * TIMES:
             began = time.perf_counter()

@@ -11,6 +11,7 @@ import msgspec
 
 from antiphon.protocol.response import Response
 from tests.chaos.oracles import check_effects, check_told, tell
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from tests.chaos.stage import Ask
 
 LOOK = 0.02
-SECONDS = 30.0
 
 
 class Scene:
@@ -163,7 +163,7 @@ def is_swept(scene: Scene, numbers: list[str], *, ends: int) -> bool:
 async def until(is_so: Callable[[], bool], *, what: str) -> None:
     """Wait until something is so, which only looking tells."""
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(HANG_SECONDS):
             while not await asyncio.to_thread(is_so):  # noqa: ASYNC110 - no event crosses processes
                 await asyncio.sleep(LOOK)  # another process's doing: nothing tells
     except TimeoutError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 from contextlib import asynccontextmanager, closing, contextmanager
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,7 @@ async def calling(fleet: Fleet, random: Random) -> AsyncGenerator[Caller, None]:
 @contextmanager
 def durable(patch: pytest.MonkeyPatch) -> Iterator[PostgresServer]:
     """A PostgreSQL of its own that forces to disk what it commits, as an operator's does."""
+    patch.setattr(tempfile, "tempdir", None)
     patch.setitem(servers.SETTINGS, "fsync", "on")
     with servers.postgres() as server:
         yield server

@@ -17,6 +17,7 @@ import pytest
 from tests.chaos.fleet import EXPECTED, Fleet, fleet
 from tests.chaos.oracles import check_all_told, check_effects, check_told, tell
 from tests.chaos.stage import asking_postgres, asking_sqlite, calling, config, durable
+from tests.patient import STORY_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,14 +27,13 @@ if TYPE_CHECKING:
     from tests.chaos.stage import Ask
     from tests.servers import PostgresServer
 
-pytestmark = [pytest.mark.slow, pytest.mark.anyio, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.anyio, pytest.mark.timeout(2 * STORY_SECONDS)]
 
 log = logging.getLogger(__name__)
 
 SEED = 20_26
 RUNS = 100
 LEASE = 2
-DONE_SECONDS = 110
 
 
 class Storm:
@@ -83,7 +83,7 @@ async def ride_out(storm: Storm, caller: Caller, blows: list[str]) -> list[Reade
     """Let clients read runs that they ask for, through a storm, and return them when each has heard the end."""
     patience = partial(caller.random.uniform, 1, 5)
     readers = [caller.reader(f"run {number}") for number in range(RUNS)]
-    async with asyncio.timeout(DONE_SECONDS), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(STORY_SECONDS), asyncio.TaskGroup() as group:
         for reader in readers:
             group.create_task(reader.read(patience=patience))
         await readers[0].hears(5)

@@ -1,4 +1,7 @@
-"""Every point before and after a commit or a notification: a process ends there once, and nothing is lost by it."""
+"""Every point before and after a commit or a notification: a process ends there once, and nothing is lost by it.
+
+A lone server on SQLite and a pair of processes on PostgreSQL are played with side by side: most of it is waiting.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from tests.chaos import scenarios
 from tests.chaos.fleet import EXPECTED, Fleet, fleet
 from tests.chaos.scenarios import Scene
 from tests.chaos.stage import SHORT, asking_postgres, asking_sqlite, calling, config
+from tests.patient import STORY_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
@@ -36,7 +40,7 @@ EVERYWHERE: dict[Scenario, list[str]] = {
     scenarios.delete: ["delete_response"],
     scenarios.sweep: [
         *("take_chore", "outdate_buried", "erase", "forget", "forget_exchanges", "forget_approvals"),
-        *("expire_responses", "settle", "leave_chore"),
+        *("expire_responses", "settle", "expire_files", "expire", "leave_chore"),
     ],
 }
 SQLITE: dict[Scenario, list[str]] = {scenarios.kill: ["retire_all"]}
@@ -48,17 +52,18 @@ POSTGRES: dict[Scenario, list[str]] = {
 """What is committed or told in each scenario, on every engine and on one of them."""
 
 
+LONE, PAIR = (EVERYWHERE, SQLITE), (EVERYWHERE, POSTGRES)
+
+
 def points(*tables: dict[Scenario, list[str]]) -> set[str]:
     """All points of these tables."""
     names = chain.from_iterable(chain.from_iterable(table.values()) for table in tables)
     return {f"{name}.{side}" for name in names for side in ("before", "after")}
 
 
-def cases(*tables: dict[Scenario, list[str]]) -> list[object]:
-    """What is committed or told, and the scenario that comes to it, as parameters of a test."""
-    return [
-        pytest.param(scenario, name, id=name) for table in tables for scenario, names in table.items() for name in names
-    ]
+def cases(*tables: dict[Scenario, list[str]]) -> list[tuple[Scenario, str]]:
+    """What is committed or told, and the scenario that comes to it."""
+    return [(scenario, name) for table in tables for scenario, names in table.items() for name in names]
 
 
 @contextmanager
@@ -112,7 +117,7 @@ async def crash(made: tuple[Fleet, Ask], scenario: Scenario, name: str) -> None:
 
     What was begun before the first end may leave nothing to do for the second: then the scenario is played again.
     """
-    async with asyncio.timeout(75), scene(made) as here:
+    async with asyncio.timeout(STORY_SECONDS), scene(made) as here:
         here.fleet.points.arm(f"{name}.before", f"{name}.after")
         for _ in range(PLAYS):
             if here.fleet.points.armed():
@@ -120,36 +125,38 @@ async def crash(made: tuple[Fleet, Ask], scenario: Scenario, name: str) -> None:
         await scenarios.until(lambda: not here.fleet.points.armed(), what="nobody came to the point")
 
 
-@pytest.mark.parametrize(("scenario", "name"), cases(EVERYWHERE, SQLITE))
-async def test_a_server_may_end_at_any_point(lone: tuple[Fleet, Ask], scenario: Scenario, name: str) -> None:
-    """A lone server that ends before or after any commit has lost nothing when it is started again."""
-    await crash(lone, scenario, name)
-
-
-@pytest.mark.parametrize(("scenario", "name"), cases(EVERYWHERE, POSTGRES))
-async def test_any_process_may_end_at_any_point(pair: tuple[Fleet, Ask], scenario: Scenario, name: str) -> None:
-    """A node or a worker that ends before or after any commit or notification is made up for by the others."""
-    await crash(pair, scenario, name)
-
-
-async def test_the_points_of_a_lone_server_are_all_that_there_are(tmp_path: Path) -> None:
-    """Whoever adds a commit adds its points here."""
-    with on_sqlite(tmp_path) as made:
-        await play(made)
-        assert points(EVERYWHERE, SQLITE) == made[0].points.reached()
-
-
-async def test_the_points_of_several_processes_are_all_that_there_are(
-    postgres_server: PostgresServer, tmp_path: Path
+@pytest.mark.parametrize(
+    ("scenario", "name"), [pytest.param(*case, id=case[1]) for case in cases(EVERYWHERE, SQLITE, POSTGRES)]
+)
+async def test_any_process_may_end_at_any_point(
+    lone: tuple[Fleet, Ask], pair: tuple[Fleet, Ask], scenario: Scenario, name: str
 ) -> None:
+    """Before or after any commit or notification.
+
+    A lone server has lost nothing when it is started again, and a node or a worker is made up for by the others.
+    """
+    played = [(made, tables) for made, tables in ((lone, LONE), (pair, PAIR)) if (scenario, name) in cases(*tables)]
+    assert played
+    async with asyncio.TaskGroup() as group:
+        for made, _ in played:
+            group.create_task(crash(made, scenario, name))
+
+
+async def test_the_points_are_all_that_there_are(postgres_server: PostgresServer, tmp_path: Path) -> None:
     """Whoever adds a commit or a notification adds its points here."""
-    with on_postgres(postgres_server, tmp_path) as made:
-        await play(made)
-        assert points(EVERYWHERE, POSTGRES) == made[0].points.reached()
+    folders = [tmp_path / "lone", tmp_path / "pair"]
+    for folder in folders:
+        folder.mkdir()
+    with on_sqlite(folders[0]) as lone, on_postgres(postgres_server, folders[1]) as pair:
+        async with asyncio.TaskGroup() as group:
+            for made in (lone, pair):
+                group.create_task(play(made))
+        assert points(*LONE) == lone[0].points.reached()
+        assert points(*PAIR) == pair[0].points.reached()
 
 
 async def play(made: tuple[Fleet, Ask]) -> None:
     """Every scenario, and nobody ends but who is told to."""
-    async with asyncio.timeout(100), scene(made) as here:
+    async with asyncio.timeout(STORY_SECONDS), scene(made) as here:
         for scenario in EVERYWHERE:
             await scenario(here)

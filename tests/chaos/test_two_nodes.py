@@ -14,6 +14,7 @@ from openai import APIError, AsyncOpenAI
 
 from tests.chaos.fleet import fleet
 from tests.chaos.stage import LONG, calling, config
+from tests.patient import STORY_SECONDS
 from tests.servers import through
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from tests.servers import PostgresServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.anyio]
-
-SECONDS = 45
 
 
 @pytest.fixture(params=["listen", "poll"])
@@ -46,7 +45,7 @@ def nodes(request: pytest.FixtureRequest, postgres_server: PostgresServer, tmp_p
 @asynccontextmanager
 async def clients(nodes: Fleet) -> AsyncGenerator[tuple[AsyncOpenAI, AsyncOpenAI]]:
     """A client of each node, once both answer."""
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(STORY_SECONDS):
         async with calling(nodes, Random(0)):  # noqa: S311 - it chooses a node
             pass
         one, two = (AsyncOpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) for url in nodes.urls)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
+from tests.patient import STORY_SECONDS
 from tests.upstreams import listening
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ ROOT = Path(__file__).parent.parent.parent
 PLACES = ROOT / "build" / "clients"
 DRIVERS = Path(__file__).parent / "drivers"
 KEY = "key-of-the-tests"
-RUN_SECONDS = 100.0
 
 
 @cache
@@ -49,7 +49,7 @@ def told(driver: str, place: str, url: str) -> dict[str, Json]:
         input=program,
         capture_output=True,
         check=False,
-        timeout=RUN_SECONDS,
+        timeout=STORY_SECONDS,
     )
     if ran.returncode:
         pytest.fail(ran.stderr.decode(), pytrace=False)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import httpx2 as httpx
-
+from tests import patient
 from tests.oracle import check_event, check_response
+
+if TYPE_CHECKING:
+    import httpx2 as httpx
 
 Json: TypeAlias = Any  # bodies are told as plain JSON here
 
@@ -18,7 +20,7 @@ MODEL = "gpt-4o"
 
 def post(url: str, **body: Json) -> httpx.Response:
     """Ask for a response."""
-    return httpx.post(f"{url}/v1/responses", json={"model": MODEL, **body})
+    return patient.post(f"{url}/v1/responses", json={"model": MODEL, **body})
 
 
 def create(url: str, **body: Json) -> Json:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import httpx2 as httpx
 import pytest
 
+from tests import patient
 from tests.conformance.clients import KEY, busy, told
 from tests.conformance.script import config
 from tests.serving import serving
@@ -154,8 +154,8 @@ def url() -> Iterator[str]:
 def history(url: str, id: str) -> tuple[bool, list[str]]:
     """Whether a response continues another, and the texts of all that was said before it."""
     headers = {"api-key": KEY}
-    response = httpx.get(f"{url}/v1/responses/{id}", headers=headers).json()
-    items = httpx.get(f"{url}/v1/responses/{id}/input_items?order=asc", headers=headers).json()["data"]
+    response = patient.get(f"{url}/v1/responses/{id}", headers=headers).json()
+    items = patient.get(f"{url}/v1/responses/{id}/input_items?order=asc", headers=headers).json()["data"]
     return response["previous_response_id"] is not None, [item["content"][0]["text"] for item in items]
 
 

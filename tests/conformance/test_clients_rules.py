@@ -7,16 +7,19 @@ import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
-import httpx2 as httpx
 import pytest
 from openai import OpenAI
 
+from tests import patient
 from tests.conformance.script import REPLIES
 from tests.conformance.streams import FRAME, MODEL, create, named, post, stream
+from tests.patient import HANG_SECONDS
 from tests.serving import scripted, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import httpx2 as httpx
 
 Json: TypeAlias = Any  # bodies are told as plain JSON here
 
@@ -176,7 +179,7 @@ def test_times_are_integers_and_settings_are_numbers(told: list[Json], whole: Js
 
 def test_an_event_is_never_cut(url: str) -> None:
     """Open Responses: its parser forgets half an event between two reads, so each write holds whole events."""
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=HANG_SECONDS)
     content = json.dumps({"model": MODEL, "stream": True, **body("talk and call")})
     connection.request("POST", "/v1/responses", content, {"content-type": "application/json", "connection": "close"})
     answer = connection.getresponse()
@@ -197,14 +200,14 @@ def test_lists_can_be_paged(url: str) -> None:
     """openai-python, openai-node: without ``has_more`` and ids a loop over pages stops early, or never."""
     response = create(url, input=[{"role": "user", "content": text} for text in "abc"])
     path = f"{url}/v1/responses/{response['id']}/input_items?order=asc&limit=2"
-    first = httpx.get(path).json()
-    second = httpx.get(f"{path}&after={first['last_id']}").json()
+    first = patient.get(path).json()
+    second = patient.get(f"{path}&after={first['last_id']}").json()
     assert [("list", True, 2), ("list", False, 1)] == [
         (page["object"], page["has_more"], len(page["data"])) for page in (first, second)
     ]
     for page in (first, second):
         assert [page["data"][0]["id"], page["data"][-1]["id"]] == [page["first_id"], page["last_id"]]
-    assert "list" == httpx.get(f"{url}/v1/models").json()["object"]
+    assert "list" == patient.get(f"{url}/v1/models").json()["object"]
 
 
 PERMANENT: dict[str, dict[str, Json]] = {
@@ -234,13 +237,13 @@ ELSEWHERE = [
 @pytest.mark.parametrize("fault", PERMANENT)
 def test_what_cannot_be_mended_by_asking_again_is_not_asked_again(url: str, mount: str, fault: str) -> None:
     """All SDKs: they read the ``error`` of a body, and ask again at 408, 409, 429 and all from 500."""
-    refused(httpx.post(f"{url}{mount}/responses", **PERMANENT[fault]))
+    refused(patient.post(f"{url}{mount}/responses", **PERMANENT[fault]))
 
 
 @pytest.mark.parametrize(("method", "path"), ELSEWHERE)
 def test_what_is_not_there_is_not_asked_for_again(url: str, method: str, path: str) -> None:
     """The same for other paths."""
-    refused(httpx.request(method, f"{url}{path}"))
+    refused(patient.request(method, f"{url}{path}"))
 
 
 def refused(answer: httpx.Response) -> None:

@@ -6,12 +6,12 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import httpx2 as httpx
 import pytest
 from msgspec.structs import replace
 
 from antiphon.http.auth import Config as Keys
 from antiphon.http.auth import Key
+from tests import patient
 from tests.conformance.grammar import findings, spelled
 from tests.conformance.script import REPLIES
 from tests.conformance.streams import MODEL, create, events, named, post, stream
@@ -321,10 +321,10 @@ def test_every_answer_has_the_recorded_head(url: str, path: str, form: str) -> N
     target = f"{url}{path}/responses"
     question = {"model": MODEL, "input": "hello"}
     answers = {
-        "application/json": httpx.post(target, json=question),
-        "text/event-stream; charset=utf-8": httpx.post(target, json={**question, "stream": True}),
+        "application/json": patient.post(target, json=question),
+        "text/event-stream; charset=utf-8": patient.post(target, json={**question, "stream": True}),
     }
-    refused = httpx.post(target, json={"model": MODEL, "input": 3})
+    refused = patient.post(target, json={"model": MODEL, "input": 3})
     for media_type, answer in [*answers.items(), ("application/json", refused)]:
         assert media_type == answer.headers["content-type"]
         assert re.fullmatch(form, answer.headers["x-request-id"])
@@ -338,7 +338,7 @@ def test_a_stranger_is_told_how_to_come_in() -> None:
     """A 401 carries the challenge, and a request id to ask about."""
     keys = Keys(keys=[Key(key="right", tenant="a")])
     with serving(replace(scripted(), auth=keys)) as address:
-        refused = httpx.post(f"{address}/v1/responses", json={}, headers={"api-key": "wrong"})
+        refused = patient.post(f"{address}/v1/responses", json={}, headers={"api-key": "wrong"})
     assert 401 == refused.status_code
     assert refused.headers["www-authenticate"].startswith('Bearer realm="')
     assert refused.headers["x-request-id"].startswith("req_")

@@ -17,20 +17,29 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
 
-from antiphon.core.calls import CallKind, OpenCall, Silent
+from antiphon.core.calls import CallKind, Glimpse, OpenCall, Silent
 from antiphon.core.deltas import Call, Delta, Finish, FinishReason, Refused, Text, Thought
 from antiphon.core.machine import Machine
 from antiphon.core.mcp_calls import Asking, McpKind
-from antiphon.core.notes import Note
+from antiphon.core.notes import CallAnswered, Note
 from antiphon.core.replay import replayed
 from antiphon.core.speech import Manner
-from antiphon.protocol.calls import McpCall, McpHttpError, McpToolListing, WebSearchCall
+from antiphon.protocol.calls import ImageGenerationCall, McpCall, McpHttpError, McpToolListing, WebSearchCall
 from antiphon.protocol.content import Logprob
 from antiphon.protocol.events import PhaseType, StreamEvent
 from antiphon.protocol.items import OutputItem
-from antiphon.protocol.response import InputTokens, OutputTokens, Response, ResponseError, Usage
+from antiphon.protocol.response import (
+    ImageTokens,
+    ImageToolUsage,
+    InputTokens,
+    OutputTokens,
+    Response,
+    ResponseError,
+    Usage,
+)
 
-SEARCH, MCP, ASK, GRANTED, CLIENT, FORBIDDEN = "search", "mcp", "ask", "granted", "lookup", "forbidden"
+SEARCH, DRAW, MCP, ASK, GRANTED = "search", "draw", "mcp", "ask", "granted"
+CLIENT, FORBIDDEN = "lookup", "forbidden"
 NOW = 1_700_000_060
 TOOLS = [McpToolListing(name="look", input_schema={"type": "object"})]
 CRASH = ResponseError(code="server_error", message="It broke.")
@@ -48,6 +57,11 @@ def searched(call: OpenCall) -> OutputItem:
     return WebSearchCall(id=call.id, status=call.status)
 
 
+def drawn(call: OpenCall) -> OutputItem:
+    """A drawing of which nothing is to be seen yet."""
+    return ImageGenerationCall(id=call.id, status="in_progress")
+
+
 def signed(id: str, arguments: str) -> str:
     """An id that knows what it stands for, as far as a test needs it."""
     return f"{id}-{len(arguments)}"
@@ -55,12 +69,24 @@ def signed(id: str, arguments: str) -> str:
 
 KINDS: dict[str, CallKind] = {
     SEARCH: Silent("ws", searched, "response.web_search_call.in_progress"),
+    DRAW: Silent("ig", drawn, "response.image_generation_call.in_progress"),
     MCP: McpKind("somewhere", MCP),
     ASK: Asking("somewhere", ASK, signed),
 }
 GRANTS: dict[str, CallKind] = {GRANTED: McpKind("somewhere", GRANTED, "mcpr_before")}
+PICTURE = "aVZCT1I="
+GLIMPSE = Glimpse(0, PICTURE, size="1x1", quality="low", background="opaque", output_format="png")
+PAID = ImageToolUsage(
+    input_tokens=5,
+    input_tokens_details=ImageTokens(image_tokens=3, text_tokens=2),
+    output_tokens=7,
+    output_tokens_details=ImageTokens(image_tokens=7),
+    total_tokens=12,
+)
+"""What each picture costs."""
 PHASES: dict[str, PhaseType] = {
     SEARCH: "response.web_search_call.searching",
+    DRAW: "response.image_generation_call.generating",
     MCP: "response.mcp_call.in_progress",
     GRANTED: "response.mcp_call.in_progress",
 }
@@ -215,6 +241,10 @@ class Play:
         match call.kind.item(call):
             case WebSearchCall() as search:
                 return self.machine.answer(call, replace(search, status="completed"))
+            case ImageGenerationCall() as drawing:
+                shown = self.machine.phase(call, GLIMPSE)
+                self.machine.notes.append(CallAnswered(call.id, "Drawn.", PAID))
+                return shown + self.machine.answer(call, replace(drawing, status="completed", result=PICTURE), PAID)
             case McpCall() as mcp:
                 return self.machine.answer(
                     call, replace(mcp, status="failed", error=McpHttpError(code=424, message="no"))
@@ -297,7 +327,7 @@ def call(draw: st.DrawFn, key: str, *, cut_short: bool) -> Strand:
     if cut_short and draw(st.booleans()):
         arguments = arguments[: len(arguments) // 2]
     pieces = cut(arguments, draw(SIZES))
-    name = draw(st.sampled_from([SEARCH, MCP, ASK, CLIENT, CLIENT, FORBIDDEN]))
+    name = draw(st.sampled_from([SEARCH, DRAW, MCP, ASK, CLIENT, CLIENT, FORBIDDEN]))
     begins_at_once = draw(st.booleans())
     first = pieces.pop(0) if pieces and begins_at_once else ""
     return [Call(key, name, first), *(Call(key, "", piece) for piece in pieces)]
@@ -347,7 +377,7 @@ def dialogues(draw: st.DrawFn) -> Dialogue:
         steps=draw(st.integers(1, 30)),
         picks=draw(st.lists(st.integers(0, 11), max_size=12)),
         parallel=draw(st.sampled_from([True, True, True, False])),
-        allowed=draw(st.sampled_from([None, None, frozenset({SEARCH, MCP, ASK, CLIENT}), frozenset[str]()])),
+        allowed=draw(st.sampled_from([None, None, frozenset({SEARCH, DRAW, MCP, ASK, CLIENT}), frozenset[str]()])),
         raw=draw(st.booleans()),
         lists=draw(st.sampled_from([[], [], ["a"], ["a", "b"]])),
         grants=draw(st.sampled_from([[], [], ["{}"], ['{"a":1}', "{}"]])),

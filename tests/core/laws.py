@@ -7,7 +7,7 @@ from itertools import groupby
 from msgspec import UNSET
 
 from antiphon.core.fold import fold
-from antiphon.protocol.calls import McpApprovalRequest, McpCall, McpListTools, WebSearchCall
+from antiphon.protocol.calls import ImageGenerationCall, McpApprovalRequest, McpCall, McpListTools, WebSearchCall
 from antiphon.protocol.content import Logprob, OutputText, ReasoningText, RefusalPart, SummaryText
 from antiphon.protocol.events import (
     AnnotationAdded,
@@ -19,6 +19,7 @@ from antiphon.protocol.events import (
     McpArgumentsDone,
     PartAdded,
     PartDone,
+    PartialImage,
     ReasoningTextDelta,
     ReasoningTextDone,
     RefusalDelta,
@@ -110,7 +111,7 @@ def expect_law_7(events: list[StreamEvent], response: Response) -> None:
                 undone.add(latest)
             case ItemDone():
                 undone.discard(event.output_index)
-            case Snapshot() | ItemPhase():
+            case Snapshot() | ItemPhase() | PartialImage():
                 pass
             case _:
                 assert latest == place(event)
@@ -152,6 +153,7 @@ def place(event: StreamEvent) -> int | None:
             | FunctionArgumentsDone()
             | McpArgumentsDone()
             | ItemPhase()
+            | PartialImage()
         ):
             return event.output_index
         case other:  # the core makes no others
@@ -236,6 +238,8 @@ def called_name(item: OutputItem) -> str:
             return item.name
         case WebSearchCall():
             return "search"
+        case ImageGenerationCall():
+            return "draw"
         case _:
             return ""
 

@@ -11,16 +11,31 @@ from msgspec.structs import replace
 
 from antiphon.core.deltas import Call, Delta, Finish, Refused, Text, Thought
 from antiphon.core.machine import IllegalStep
-from antiphon.protocol.calls import McpApprovalRequest, McpCall, McpListTools, WebSearchCall
+from antiphon.protocol.calls import ImageGenerationCall, McpApprovalRequest, McpCall, McpListTools, WebSearchCall
 from antiphon.protocol.content import OutputText, ReasoningText, RefusalPart, SummaryText
 from antiphon.protocol.events import (
     ItemDone,
     McpArgumentsDone,
+    PartialImage,
     Snapshot,
 )
 from antiphon.protocol.items import FunctionCall, Message, OutputItem, ReasoningItem
 from antiphon.protocol.response import ResponseError
-from tests.core.dialogues import ASK, CRASH, GRANTED, MCP, NOW, SEARCH, Dialogue, Play, Spoken, dialogues, finer
+from tests.core.dialogues import (
+    ASK,
+    CRASH,
+    DRAW,
+    GRANTED,
+    MCP,
+    NOW,
+    PAID,
+    SEARCH,
+    Dialogue,
+    Play,
+    Spoken,
+    dialogues,
+    finer,
+)
 from tests.core.laws import (
     called_name,
     expect_law_1,
@@ -155,6 +170,16 @@ def test_law_9_the_reason_to_finish_is_the_status(dialogue: Dialogue) -> None:
 
 
 @given(dialogues())
+def test_what_pictures_cost_is_told_however_the_response_ends(dialogue: Dialogue) -> None:
+    """Each that was drawn is paid once."""
+    response = Play(dialogue).run().machine.response
+    pictures = len([item for item in response.output if isinstance(item, ImageGenerationCall) and item.result])
+    assert pictures * PAID.total_tokens == response.tool_usage.image_gen.total_tokens
+    details = response.tool_usage.image_gen.input_tokens_details
+    assert (pictures * 3, pictures * 2) == (details.image_tokens, details.text_tokens)
+
+
+@given(dialogues())
 def test_an_illegal_step_is_refused_and_changes_nothing(dialogue: Dialogue) -> None:
     """All that is illegal is tried before every step; the dialogue goes on as if it had not been."""
     assert Play(dialogue).run().events == Play(dialogue, watch=try_what_is_illegal).run().events
@@ -225,7 +250,7 @@ def admitted(play: Play) -> list[tuple[str, str]]:
     for turn in play.heard:
         said: list[tuple[str, str]] = []
         for called in allowed(play.dialogue, turn):
-            is_hosted = called[0] in {SEARCH, MCP}
+            is_hosted = called[0] in {SEARCH, DRAW, MCP}
             if (said and not play.dialogue.parallel) or (is_hosted and hosted >= most):
                 continue
             said.append(called)
@@ -264,7 +289,9 @@ def answers_early(play: Play) -> bool:
 
 
 REACHED: dict[str, Callable[[Play], bool]] = {
-    "every item": has(Message, ReasoningItem, FunctionCall, McpCall, WebSearchCall),
+    "every item": has(Message, FunctionCall, McpCall, WebSearchCall, ImageGenerationCall),
+    "thoughts": has(ReasoningItem),
+    "an unfinished picture": lambda play: any(isinstance(event, PartialImage) for event in play.events),
     "what comes first": has(McpListTools, McpCall),
     "a request for an approval": has(McpApprovalRequest),
     "calls interleaved": interleaves,

@@ -180,3 +180,10 @@ def test_without_parallel_calls_a_turn_asks_for_one_approval() -> None:
     machine = opened(is_parallel=False)
     machine.feed([Call("k", "s__a", "{}"), Call("l", "s__a", "{}"), Finish("stop")])
     assert ["mcpr_1({})"] == [item.id for item in machine.finished]
+
+
+def test_without_parallel_calls_a_request_that_is_dropped_was_the_one_call() -> None:
+    """Nobody approves half a call, and none comes in its place."""
+    machine = opened(is_parallel=False)
+    machine.feed([Call("k", "s__a", ""), Text("So"), Call("l", "s__t", ""), Finish("max_output_tokens")])
+    assert ["message"] == [str(item.__struct_config__.tag) for item in machine.finished]

@@ -153,6 +153,7 @@ REACHED: dict[str, Callable[[Lived], bool]] = {
 }
 
 
+@pytest.mark.slow
 def test_the_lives_reach_all_that_matters() -> None:
     """What the laws speak of does occur: no law holds for want of a case."""
     missing = set(REACHED)
@@ -405,7 +406,7 @@ def test_a_call_that_nobody_can_answer_any_more_is_closed() -> None:
             CodeInterpreterCall(id="x", status="in_progress", container_id="c"),
             CodeInterpreterCall(id="x", status="incomplete", container_id="c"),
         ),
-        (ImageGenerationCall(id="x", status="generating"), ImageGenerationCall(id="x", status="failed")),
+        (ImageGenerationCall(id="x", status="generating"), ImageGenerationCall(id="x", status="failed", result="")),
         (
             ApplyPatchCall(id="x", status="in_progress", call_id="c", operation=DeleteFile(path="a")),
             ApplyPatchCall(id="x", status="in_progress", call_id="c", operation=DeleteFile(path="a")),

@@ -27,6 +27,10 @@ REFUSING = (
 )
 
 
+LEASE_SECONDS = 600
+"""So long that nobody is saved by a beat: what is to be heard at once is told."""
+
+
 @pytest.fixture(scope="module")
 def models() -> Iterator[Models]:
     """All models that the tests of a module conduct."""
@@ -34,7 +38,7 @@ def models() -> Iterator[Models]:
         yield made
 
 
-@pytest.fixture(scope="module", params=["memory", "file", pytest.param("postgres", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=["memory", "file", pytest.param("postgres", marks=pytest.mark.whole)])
 def storage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Storage:
     """Where a server keeps its responses: each database in turn."""
     match request.param:
@@ -51,7 +55,8 @@ def storage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def address(models: Models, storage: Storage) -> Iterator[str]:
     """A server whose models are conducted; one called ``scripted`` refuses what it is asked."""
     deployments = [models.deployment, *scripted(*REFUSING, name="scripted").deployments]
-    with serving(Config(store=storage, deployments=deployments)) as url:
+    background = Background(lease_seconds=LEASE_SECONDS)
+    with serving(Config(store=storage, deployments=deployments, background=background)) as url:
         yield url
 
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any  # JSON
 import httpx2 as httpx
 from openai.types.responses import Response
 
+from tests import patient
 from tests.oracle import check_event, check_response, type_findings
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-WAIT_SECONDS = 12.0
 """Less than the silence after which a server says that it is there, and looks again."""
 DONE = b"data: [DONE]"
 LOOK_SECONDS = 0.01
@@ -67,7 +68,7 @@ def numbers(told: list[Any]) -> list[int]:  # JSON
 
 def created(url: str, model: str, **body: Any) -> Any:  # JSON
     """Ask for a response in the background, and give it as it was answered."""
-    answer = httpx.post(f"{url}/v1/responses", json={"model": model, "input": "hi", "background": True, **body})
+    answer = patient.post(f"{url}/v1/responses", json={"model": model, "input": "hi", "background": True, **body})
     assert 200 == answer.status_code, answer.text
     check_response(answer.content)
     return answer.json()
@@ -75,7 +76,7 @@ def created(url: str, model: str, **body: Any) -> Any:  # JSON
 
 def retrieved(url: str, id: str) -> Any:  # JSON
     """A response as it is now."""
-    answer = httpx.get(f"{url}/v1/responses/{id}")
+    answer = patient.get(f"{url}/v1/responses/{id}")
     assert 200 == answer.status_code, answer.text
     _check_snapshot(answer.content)
     return answer.json()
@@ -83,7 +84,7 @@ def retrieved(url: str, id: str) -> Any:  # JSON
 
 def cancelled(url: str, id: str) -> Any:  # JSON
     """What a cancellation answers."""
-    answer = httpx.post(f"{url}/v1/responses/{id}/cancel")
+    answer = patient.post(f"{url}/v1/responses/{id}/cancel")
     assert 200 == answer.status_code, answer.text
     check_response(answer.content)
     return answer.json()
@@ -91,7 +92,7 @@ def cancelled(url: str, id: str) -> Any:  # JSON
 
 def eventually(url: str, id: str, fits: Callable[[Any], bool]) -> Any:  # JSON
     """A response as it is once it fits; fails the test where that takes too long."""
-    end = time.monotonic() + WAIT_SECONDS
+    end = time.monotonic() + HANG_SECONDS
     while not fits(response := retrieved(url, id)):
         assert time.monotonic() < end, response
         time.sleep(LOOK_SECONDS)  # a client that polls
@@ -112,7 +113,7 @@ def text(response: Any) -> str:  # JSON
 def posted(url: str, model: str, **body: Any) -> Iterator[Following]:  # JSON
     """Follow a response from its creation."""
     content = {"model": model, "input": "hi", "background": True, "stream": True, **body}
-    with httpx.stream("POST", f"{url}/v1/responses", json=content, timeout=WAIT_SECONDS) as answer:
+    with httpx.stream("POST", f"{url}/v1/responses", json=content, timeout=HANG_SECONDS) as answer:
         yield Following(streaming(answer))
 
 
@@ -120,7 +121,7 @@ def posted(url: str, model: str, **body: Any) -> Iterator[Following]:  # JSON
 def followed(url: str, id: str, *, after: int | None = None) -> Iterator[Following]:
     """Follow a response that is there."""
     place = "" if after is None else f"&starting_after={after}"
-    with httpx.stream("GET", f"{url}/v1/responses/{id}?stream=true{place}", timeout=WAIT_SECONDS) as answer:
+    with httpx.stream("GET", f"{url}/v1/responses/{id}?stream=true{place}", timeout=HANG_SECONDS) as answer:
         yield Following(streaming(answer))
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import httpx2 as httpx
 import pytest
 from msgspec.structs import replace
 
 from antiphon.http.auth import Config, Key
+from tests import patient
 from tests.serving import scripted, serving
 
 KEYS = Config(keys=[Key(key="key-a", tenant="a"), Key(key="key-b", tenant="b")])
@@ -17,7 +17,7 @@ def test_a_key_is_taken_from_either_header() -> None:
     """``api-key`` and ``Authorization: Bearer`` mean the same."""
     with serving(replace(scripted(), auth=KEYS)) as address:
         statuses = [
-            httpx.post(f"{address}/v1/responses", json=BODY, headers=headers).status_code
+            patient.post(f"{address}/v1/responses", json=BODY, headers=headers).status_code
             for headers in ({"api-key": "key-a"}, {"authorization": "Bearer key-a"}, {"authorization": "bearer  key-a"})
         ]
     assert [200, 200, 200] == statuses
@@ -29,9 +29,9 @@ def test_a_key_is_taken_from_either_header() -> None:
 def test_without_a_right_key_nothing_is_answered(headers: dict[str, str]) -> None:
     """A missing key and a wrong one are a 401 with the challenge, in the words of the path; the key is not shown."""
     with serving(replace(scripted(), auth=KEYS)) as address:
-        plain = httpx.post(f"{address}/v1/responses", json=BODY, headers=headers)
-        azure = httpx.get(f"{address}/openai/v1/models", headers=headers)
-        health = httpx.get(f"{address}/health")
+        plain = patient.post(f"{address}/v1/responses", json=BODY, headers=headers)
+        azure = patient.get(f"{address}/openai/v1/models", headers=headers)
+        health = patient.get(f"{address}/health")
     assert (401, 401, 200) == (plain.status_code, azure.status_code, health.status_code)
     assert {"message", "type", "param", "code"} == set(plain.json()["error"])
     assert "401" == azure.json()["error"]["code"]
@@ -43,16 +43,16 @@ def test_tenants_do_not_meet() -> None:
     with serving(replace(scripted(), auth=KEYS)) as address:
         mine = {"api-key": "key-a"}
         theirs = {"api-key": "key-b"}
-        id = httpx.post(f"{address}/v1/responses", json=BODY, headers=mine).json()["id"]
+        id = patient.post(f"{address}/v1/responses", json=BODY, headers=mine).json()["id"]
         url = f"{address}/v1/responses/{id}"
         reached = [
-            httpx.get(url, headers=theirs),
-            httpx.get(f"{url}/input_items", headers=theirs),
-            httpx.post(f"{url}/cancel", headers=theirs),
-            httpx.delete(url, headers=theirs),
+            patient.get(url, headers=theirs),
+            patient.get(f"{url}/input_items", headers=theirs),
+            patient.post(f"{url}/cancel", headers=theirs),
+            patient.delete(url, headers=theirs),
         ]
-        chained = httpx.post(f"{address}/v1/responses", json={**BODY, "previous_response_id": id}, headers=theirs)
-        still = httpx.get(url, headers=mine)
+        chained = patient.post(f"{address}/v1/responses", json={**BODY, "previous_response_id": id}, headers=theirs)
+        still = patient.get(url, headers=mine)
     assert [404] * 4 == [answer.status_code for answer in reached]
     assert {f"Response with id '{id}' not found."} == {answer.json()["error"]["message"] for answer in reached}
     assert (400, "previous_response_not_found") == (chained.status_code, chained.json()["error"]["code"])
@@ -63,7 +63,7 @@ def test_an_open_server_answers_only_to_its_own_names() -> None:
     """Without keys a request whose Host is a stranger's name is refused: a web page could have sent it."""
     with serving(scripted()) as address:
         answers = [
-            httpx.get(f"{address}/v1/models", headers={"host": host}).status_code
+            patient.get(f"{address}/v1/models", headers={"host": host}).status_code
             for host in ("localhost:1", "127.0.0.1", "[::1]:9", "evil.example", "127.0.0.1.evil.example:80", "")
         ]
     assert [200, 200, 200, 403, 403, 403] == answers

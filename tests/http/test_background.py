@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any  # JSON
 
-import httpx2 as httpx
 import pytest
 from openai import AzureOpenAI, BadRequestError
 
+from tests import patient
 from tests.http.following import (
     created,
     ended,
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from tests.conducting import Model
 
 WEATHER: Any = {"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {}}}
+pytestmark = pytest.mark.whole
+
 OPENING = ["created", "queued", "in_progress"]
 MESSAGE = ["output_item.added", "content_part.added"]
 END = ["output_text.done", "content_part.done", "output_item.done", "completed"]
@@ -140,7 +142,7 @@ def test_behind_the_end_there_is_nothing(address: str, name: str, model: Model, 
 def test_a_number_that_is_none_is_refused(address: str, name: str, model: Model, number: str) -> None:
     """The error names the parameter, in the four keys of every error."""
     id = created(address, name)["id"]
-    answer = httpx.get(f"{address}/v1/responses/{id}?stream=true&starting_after={number}")
+    answer = patient.get(f"{address}/v1/responses/{id}?stream=true&starting_after={number}")
     assert 400 == answer.status_code
     assert {"message", "type", "param", "code"} == answer.json()["error"].keys()
     assert "starting_after" == answer.json()["error"]["param"]
@@ -151,7 +153,7 @@ def test_a_synchronous_response_is_replayed_from_its_items(address: str, name: s
     """What was not logged is told as it would have been, ends with what is kept, and can be entered at any number."""
     model.say("Hello")
     model.stop()
-    kept = httpx.post(f"{address}/v1/responses", json={"model": name, "input": "hi"}).json()
+    kept = patient.post(f"{address}/v1/responses", json={"model": name, "input": "hi"}).json()
     whole = told(address, kept["id"])
     heard = events(whole)
     assert ["created", "in_progress", *MESSAGE, "output_text.delta", *END] == types(heard)
@@ -226,7 +228,7 @@ def test_what_had_no_effect_is_named_in_the_background_too(
     """In the headers of the answer to the request, as for any other."""
     model.stop()
     body = {"model": name, "input": "hi", "background": True, "stream": is_streamed, "client_metadata": {}}
-    answer = httpx.post(f"{address}/v1/responses", json={**body, "tools": [{"type": "web_search"}]})
+    answer = patient.post(f"{address}/v1/responses", json={**body, "tools": [{"type": "web_search"}]})
     assert (200, "client_metadata") == (answer.status_code, answer.headers["x-ignored-params"])
     assert "web_search" == answer.headers["x-unavailable-tools"]
 

@@ -6,14 +6,13 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any  # JSON
 
-import httpx2 as httpx
 import pytest
 
 from antiphon.config import Background, Config
 from antiphon.wiring import running
+from tests import patient
 from tests.http.following import (
     LOOK_SECONDS,
-    WAIT_SECONDS,
     cancelled,
     created,
     ended,
@@ -25,15 +24,21 @@ from tests.http.following import (
     told,
     types,
 )
+from tests.patient import HANG_SECONDS
 from tests.serving import MEMORY, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import httpx2 as httpx
+
     from tests.conducting import Model, Models
 
-HEARD_SECONDS = 1.0
-"""What a busy machine may need to let a model go; on an idle one it is a few milliseconds."""
+pytestmark = pytest.mark.whole
+
+HEARD_SECONDS = HANG_SECONDS / 2
+"""What a busy machine may need to let a model go; on an idle one it is a few milliseconds. Who is
+not told finds out at a beat of its lease, after minutes."""
 
 VERBS = [("GET", ""), ("GET", "?stream=true"), ("POST", "/cancel"), ("GET", "/input_items"), ("DELETE", "")]
 
@@ -122,8 +127,8 @@ def test_what_has_ended_is_not_changed_by_a_cancellation(address: str, name: str
 def test_a_synchronous_response_cannot_be_cancelled(address: str, name: str, model: Model) -> None:
     """Its client waits for it, or has it."""
     model.stop()
-    id = httpx.post(f"{address}/v1/responses", json={"model": name, "input": "hi"}).json()["id"]
-    answer = httpx.post(f"{address}/v1/responses/{id}/cancel")
+    id = patient.post(f"{address}/v1/responses", json={"model": name, "input": "hi"}).json()["id"]
+    answer = patient.post(f"{address}/v1/responses/{id}/cancel")
     assert (400, "Cannot cancel a synchronous response.") == (answer.status_code, answer.json()["error"]["message"])
 
 
@@ -167,15 +172,15 @@ def test_a_deleted_response_is_cancelled_and_gone(address: str, name: str, model
     with posted(address, name) as stream:
         model.say("Hel")
         id = stream.until("output_text.delta")[0]["response"]["id"]
-        answer = httpx.delete(f"{address}/v1/responses/{id}")
+        answer = patient.delete(f"{address}/v1/responses/{id}")
         assert {"id": id, "object": "response.deleted", "deleted": True} == answer.json()
         assert "cancelled" == stream.rest()[-1]["response"]["status"]
     model.gone()
     for mount in ("/v1", "/openai/v1"):
         for method, path in VERBS:
-            assert 404 == httpx.request(method, f"{address}{mount}/responses/{id}{path}").status_code
+            assert 404 == patient.request(method, f"{address}{mount}/responses/{id}{path}").status_code
     body = {"model": name, "input": "hi", "previous_response_id": id}
-    refused = httpx.post(f"{address}/v1/responses", json={**body, "background": True})
+    refused = patient.post(f"{address}/v1/responses", json={**body, "background": True})
     assert (400, "previous_response_not_found") == (refused.status_code, refused.json()["error"]["code"])
 
 
@@ -185,10 +190,10 @@ def test_what_waits_is_deleted_before_its_model_is_asked(narrow: str, models: Mo
     running_id = created(narrow, name)["id"]
     first.wait()
     id = created(narrow, f"{name} two")["id"]
-    assert 200 == httpx.delete(f"{narrow}/v1/responses/{id}").status_code
+    assert 200 == patient.delete(f"{narrow}/v1/responses/{id}").status_code
     first.stop()
     ended(narrow, running_id)
-    assert (404, True) == (httpx.get(f"{narrow}/v1/responses/{id}").status_code, second.asked.empty())
+    assert (404, True) == (patient.get(f"{narrow}/v1/responses/{id}").status_code, second.asked.empty())
 
 
 @pytest.mark.parametrize(
@@ -198,7 +203,7 @@ def test_what_was_never_there_is_not_found(address: str, id: str) -> None:
     """On every verb, at either kind of path, in the four keys or in Azure's words."""
     for mount in ("/v1", "/openai/v1"):
         for method, path in VERBS:
-            answer = httpx.request(method, f"{address}{mount}/responses/{id}{path}")
+            answer = patient.request(method, f"{address}{mount}/responses/{id}{path}")
             assert 404 == answer.status_code, (method, path, answer.text)
             assert "not found" in answer.json()["error"]["message"]
 
@@ -207,15 +212,15 @@ def test_a_response_of_another_tenant_is_not_there(shared: str, name: str, model
     """While it runs and after it, on every verb: neither its content nor its end is anybody else's."""
     mine, theirs = {"api-key": "key-a"}, {"api-key": "key-b"}
     body = {"model": name, "input": "hi", "background": True}
-    id = httpx.post(f"{shared}/v1/responses", json=body, headers=mine).json()["id"]
+    id = patient.post(f"{shared}/v1/responses", json=body, headers=mine).json()["id"]
     model.wait()
     assert [404] * len(VERBS) == _statuses(shared, id, theirs)
     chained = {"model": name, "input": "hi", "previous_response_id": id, "background": True}
-    refused = httpx.post(f"{shared}/v1/responses", json=chained, headers=theirs)
+    refused = patient.post(f"{shared}/v1/responses", json=chained, headers=theirs)
     assert (400, "previous_response_not_found") == (refused.status_code, refused.json()["error"]["code"])
     model.say("Hello")
     model.stop()
-    stream = httpx.get(f"{shared}/v1/responses/{id}?stream=true", headers=mine).text
+    stream = patient.get(f"{shared}/v1/responses/{id}?stream=true", headers=mine).text
     assert "event: response.completed" in stream
     assert [404] * len(VERBS) == _statuses(shared, id, theirs)
     assert [200] * len(VERBS) == _statuses(shared, id, mine)
@@ -223,7 +228,7 @@ def test_a_response_of_another_tenant_is_not_there(shared: str, name: str, model
 
 def _statuses(url: str, id: str, headers: dict[str, str]) -> list[int]:
     return [
-        httpx.request(method, f"{url}/v1/responses/{id}{path}", headers=headers).status_code for method, path in VERBS
+        patient.request(method, f"{url}/v1/responses/{id}{path}", headers=headers).status_code for method, path in VERBS
     ]
 
 
@@ -231,7 +236,7 @@ def _statuses(url: str, id: str, headers: dict[str, str]) -> list[int]:
 def test_what_is_not_kept_cannot_run_in_the_background(address: str, *, is_streamed: bool) -> None:
     """Nobody could look it up."""
     body = {"model": "m", "input": "hi", "background": True, "store": False, "stream": is_streamed}
-    answer = httpx.post(f"{address}/v1/responses", json=body)
+    answer = patient.post(f"{address}/v1/responses", json=body)
     error = answer.json()["error"]
     assert (400, "background", "unsupported_parameter") == (answer.status_code, error["param"], error["code"])
 
@@ -254,17 +259,17 @@ def test_expired_events_are_a_conflict(forgetful: str, name: str, model: Model) 
     answer = _refused(f"{forgetful}/v1/responses/{id}?stream=true&starting_after=1")
     assert {"message", "type", "param", "code"} == answer.json()["error"].keys()
     assert ("stream", "stream_cursor_expired") == tuple(answer.json()["error"][key] for key in ("param", "code"))
-    azure = httpx.get(f"{forgetful}/openai/v1/responses/{id}?stream=true")
+    azure = patient.get(f"{forgetful}/openai/v1/responses/{id}?stream=true")
     assert (409, answer.json()) == (azure.status_code, azure.json())
     assert response == retrieved(forgetful, id) == cancelled(forgetful, id)
-    assert 200 == httpx.delete(f"{forgetful}/v1/responses/{id}").status_code
+    assert 200 == patient.delete(f"{forgetful}/v1/responses/{id}").status_code
 
 
 def _refused(url: str) -> httpx.Response:
     """What a URL answers once it is a conflict."""
-    end = time.monotonic() + WAIT_SECONDS
+    end = time.monotonic() + HANG_SECONDS
     while time.monotonic() < end:
-        answer = httpx.get(url)
+        answer = patient.get(url)
         if answer.status_code == 409:
             return answer
         time.sleep(LOOK_SECONDS)  # a client that polls

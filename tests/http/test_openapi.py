@@ -6,13 +6,14 @@ import json
 import re
 from typing import TYPE_CHECKING, Any  # an OpenAPI document is open
 
-import httpx2 as httpx
 import jsonschema_rs
 import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
-from antiphon.http.openapi import OPERATIONS, REQUESTS, document
+from antiphon.http.openapi import REQUESTS, document
+from antiphon.http.operations import OPERATIONS
 from scripts.reference.http import answers
+from tests import patient
 from tests.serving import scripted, serving
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def test_patterns_are_read_alike_in_every_language(described: Document) -> None:
 
 def test_the_server_gives_the_document(address: str) -> None:
     """It is read without a key, and is the same each time."""
-    first, second = (httpx.get(f"{address}/openapi.json") for _ in range(2))
+    first, second = (patient.get(f"{address}/openapi.json") for _ in range(2))
     assert (200, "application/json", document()) == (first.status_code, first.headers["content-type"], first.content)
     assert first.content == second.content
 
@@ -109,7 +110,7 @@ def test_the_document_is_made_when_it_is_asked_for() -> None:
     with serving(scripted()) as url:
         assert 0 == document.cache_info().misses
         for _ in range(2):
-            httpx.get(f"{url}/openapi.json")
+            patient.get(f"{url}/openapi.json")
     assert 1 == document.cache_info().misses
 
 
@@ -122,7 +123,7 @@ def test_examples_fit_their_schema(described: Document, name: str) -> None:
 @pytest.mark.parametrize("name", REQUESTS)
 def test_examples_are_accepted(described: Document, address: str, name: str) -> None:
     """Each example can be sent as it stands, and its answer is what is described."""
-    answer = httpx.post(f"{address}/v1/responses", json=REQUESTS[name])
+    answer = patient.post(f"{address}/v1/responses", json=REQUESTS[name])
     assert 200 == answer.status_code, answer.text
     if REQUESTS[name].get("stream"):
         events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
@@ -149,16 +150,16 @@ def test_every_way_to_write_an_input_is_described(described: Document, address: 
     nulls = dict.fromkeys(set(described["components"]["schemas"]["CreateResponse"]["properties"]))
     body = {**nulls, "model": "m", "instructions": "Be brief.", "input": SHORTHAND[way]}
     assert [] == faults(described, "CreateResponse", body)
-    answer = httpx.post(f"{address}/v1/responses", json=body)
+    answer = patient.post(f"{address}/v1/responses", json=body)
     assert 200 == answer.status_code, answer.text
 
 
 def test_a_reference_may_be_an_id_alone(described: Document, address: str) -> None:
     """An item that is kept is named by its id, with or without a type."""
-    kept = httpx.post(f"{address}/v1/responses", json=REQUESTS["text"]).json()["output"][0]["id"]
+    kept = patient.post(f"{address}/v1/responses", json=REQUESTS["text"]).json()["output"][0]["id"]
     body = {"model": "m", "input": [{"id": kept}, {"role": "user", "content": "more"}]}
     assert [] == faults(described, "CreateResponse", body)
-    assert 200 == httpx.post(f"{address}/v1/responses", json=body).status_code
+    assert 200 == patient.post(f"{address}/v1/responses", json=body).status_code
 
 
 @pytest.mark.parametrize(
@@ -180,22 +181,22 @@ def test_what_the_document_forbids_is_refused(described: Document, address: str,
     """A body that does not fit its schema is a 400, and its answer is what is described."""
     sent = {"model": "m", "input": "hi", **body}
     assert faults(described, "CreateResponse", sent)
-    answer = httpx.post(f"{address}/v1/responses", json=sent)
+    answer = patient.post(f"{address}/v1/responses", json=sent)
     assert (400, FOUR_KEYS) == (answer.status_code, set(answer.json()["error"]))
     assert [] == faults(described, "ErrorBody", answer.json())
 
 
 def test_what_is_read_back_is_what_the_document_says(described: Document, address: str) -> None:
     """Every answer of the other routes fits its schema."""
-    id = httpx.post(f"{address}/v1/responses", json=REQUESTS["function"]).json()["id"]
+    id = patient.post(f"{address}/v1/responses", json=REQUESTS["function"]).json()["id"]
     kept = f"{address}/v1/responses/{id}"
     answers = {
-        "Response": httpx.get(kept),
-        "ItemPage": httpx.get(f"{kept}/input_items"),
-        "Deleted": httpx.delete(kept),
-        "ModelList": httpx.get(f"{address}/v1/models"),
-        "Model": httpx.get(f"{address}/v1/models/m"),
-        "Health": httpx.get(f"{address}/health"),
+        "Response": patient.get(kept),
+        "ItemPage": patient.get(f"{kept}/input_items"),
+        "Deleted": patient.delete(kept),
+        "ModelList": patient.get(f"{address}/v1/models"),
+        "Model": patient.get(f"{address}/v1/models/m"),
+        "Health": patient.get(f"{address}/health"),
     }
     assert [200] * len(answers) == [answer.status_code for answer in answers.values()]
     found = {name: faults(described, name, answer.json()) for name, answer in answers.items()}
@@ -204,12 +205,12 @@ def test_what_is_read_back_is_what_the_document_says(described: Document, addres
 
 def test_background_answers_are_what_the_document_says(described: Document, address: str) -> None:
     """What is queued, its events and its cancellation, which leaves it as it ended."""
-    queued = httpx.post(f"{address}/v1/responses", json=REQUESTS["background"])
+    queued = patient.post(f"{address}/v1/responses", json=REQUESTS["background"])
     kept = f"{address}/v1/responses/{queued.json()['id']}"
-    stream = httpx.get(f"{kept}?stream=true").text
+    stream = patient.get(f"{kept}?stream=true").text
     told = [json.loads(line[6:]) for line in stream.splitlines() if line.startswith("data: ")]
     found = [fault for event in told for fault in faults(described, "StreamEvent", event)]
-    for answer in (queued, httpx.post(f"{kept}/cancel")):
+    for answer in (queued, patient.post(f"{kept}/cancel")):
         assert 200 == answer.status_code, answer.text
         found += faults(described, "Response", answer.json())
     assert ("response.completed", []) == (told[-1]["type"], found)
@@ -221,8 +222,8 @@ def test_background_answers_are_what_the_document_says(described: Document, addr
 def test_headers_of_answers_are_described(described: Document, address: str) -> None:
     """An answer carries the headers that the document promises for its status."""
     sent = {"model": "m", "input": "busy", "unheard_of": 1, "tools": [{"type": "web_search"}]}
-    busy = httpx.post(f"{address}/v1/responses", json=sent)
-    done = httpx.post(f"{address}/v1/responses", json={**sent, "input": "hi"})
+    busy = patient.post(f"{address}/v1/responses", json=sent)
+    done = patient.post(f"{address}/v1/responses", json={**sent, "input": "hi"})
     answers = described["paths"]["/responses"]["post"]["responses"]
     promised = described["components"]["responses"]["TooManyRequests"]["headers"]
     assert {"$ref": "#/components/responses/TooManyRequests"} == answers["429"]

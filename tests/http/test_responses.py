@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import socket
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any  # bodies are told as plain JSON here
 from urllib.parse import urlsplit
 
-import httpx2 as httpx
 import pytest
 from msgspec.structs import replace
 from openai import AzureOpenAI, BadRequestError, NotFoundError, OpenAI
 
 from antiphon.config import Server
 from antiphon.http import exchange
+from antiphon.http.responses import THREADED
+from tests import patient
+from tests.acceptance.gallery import PNG
 from tests.serving import scripted, serving
 
 if TYPE_CHECKING:
@@ -92,7 +95,7 @@ def test_a_stream_ends_with_the_response_that_is_stored(client: OpenAI) -> None:
 def test_a_deleted_response_is_gone(client: OpenAI, address: str) -> None:
     """After a deletion the response is not found, anywhere."""
     response = client.responses.create(model="m", input="hi")
-    answer = httpx.delete(f"{address}/v1/responses/{response.id}")
+    answer = patient.delete(f"{address}/v1/responses/{response.id}")
     assert {"id": response.id, "object": "response.deleted", "deleted": True} == answer.json()
     for gone in (client.responses.retrieve, client.responses.delete, client.responses.input_items.list):
         with pytest.raises(NotFoundError, match=f"Response with id '{response.id}' not found."):
@@ -184,7 +187,7 @@ def test_a_refusal_is_a_part_of_the_message(client: OpenAI) -> None:
 def test_a_busy_upstream_is_a_429_with_its_wait(address: str) -> None:
     """Before the first event an upstream's error is a plain HTTP error, for streams too."""
     for stream in (False, True):
-        answer = httpx.post(f"{address}/v1/responses", json={"model": "m", "input": "limit", "stream": stream})
+        answer = patient.post(f"{address}/v1/responses", json={"model": "m", "input": "limit", "stream": stream})
         assert (429, "2") == (answer.status_code, answer.headers["retry-after"])
         assert {"message", "type", "param", "code"} == set(answer.json()["error"])
 
@@ -205,7 +208,7 @@ def test_every_mount_answers(address: str) -> None:
     """The paths that the official clients build all lead to the same router."""
     paths = ("/v1", "/openai/v1", "/openai", "/openai/deployments/m", "")
     for path in paths:
-        answer = httpx.post(
+        answer = patient.post(
             f"{address}{path}/responses?api-version=2025-04-01-preview", json={"model": "m", "input": "hi"}
         )
         assert 200 == answer.status_code, path
@@ -224,14 +227,14 @@ def test_the_azure_client_is_answered(address: str) -> None:
 def test_the_deployment_of_the_path_answers(address: str) -> None:
     """Whether the body names a model or not."""
     for body in ({"input": "hi"}, {"input": "hi", "model": "m"}):
-        answer = httpx.post(f"{address}/openai/deployments/d/responses?api-version=v1", json=body)
+        answer = patient.post(f"{address}/openai/deployments/d/responses?api-version=v1", json=body)
         assert "d" == answer.json()["model"]
 
 
 def test_what_had_no_effect_is_named(address: str) -> None:
     """An unknown parameter and a tool that cannot run here are named in headers, and the request goes on."""
     body = {"model": "m", "input": "hi", "client_metadata": {}, "tools": [{"type": "web_search"}, WEATHER]}
-    answer = httpx.post(f"{address}/v1/responses", json=body)
+    answer = patient.post(f"{address}/v1/responses", json=body)
     assert (200, "client_metadata", "web_search") == (
         answer.status_code,
         answer.headers["x-ignored-params"],
@@ -242,7 +245,7 @@ def test_what_had_no_effect_is_named(address: str) -> None:
 def test_a_choice_that_demands_a_missing_tool_is_refused(address: str) -> None:
     """What cannot be left out is an error."""
     body = {"model": "m", "input": "hi", "tools": [{"type": "web_search"}], "tool_choice": {"type": "web_search"}}
-    answer = httpx.post(f"{address}/v1/responses", json=body)
+    answer = patient.post(f"{address}/v1/responses", json=body)
     assert (400, "tool_choice") == (answer.status_code, answer.json()["error"]["param"])
 
 
@@ -250,8 +253,8 @@ def test_strict_params_refuses_what_has_no_effect() -> None:
     """With strict_params nothing is ignored."""
     config = replace(scripted(), server=Server(strict_params=True))
     with serving(config) as address:
-        unknown = httpx.post(f"{address}/v1/responses", json={"model": "m", "input": "hi", "colour": "red"})
-        tool = httpx.post(
+        unknown = patient.post(f"{address}/v1/responses", json={"model": "m", "input": "hi", "colour": "red"})
+        tool = patient.post(
             f"{address}/v1/responses", json={"model": "m", "input": "hi", "tools": [{"type": "web_search"}]}
         )
     assert (400, "Unknown parameter: 'colour'.") == (unknown.status_code, unknown.json()["error"]["message"])
@@ -261,8 +264,8 @@ def test_strict_params_refuses_what_has_no_effect() -> None:
 def test_an_unknown_model_is_refused_in_the_words_of_the_path() -> None:
     """Under /v1 as OpenAI does, under /openai as Azure does."""
     with serving(scripted(name="only")) as address:
-        plain = httpx.post(f"{address}/v1/responses", json={"model": "x", "input": "hi"})
-        azure = httpx.post(f"{address}/openai/v1/responses", json={"model": "x", "input": "hi"})
+        plain = patient.post(f"{address}/v1/responses", json={"model": "x", "input": "hi"})
+        azure = patient.post(f"{address}/openai/v1/responses", json={"model": "x", "input": "hi"})
     assert (400, "model_not_found") == (plain.status_code, plain.json()["error"]["code"])
     assert (404, "DeploymentNotFound") == (azure.status_code, azure.json()["error"]["code"])
 
@@ -270,7 +273,7 @@ def test_an_unknown_model_is_refused_in_the_words_of_the_path() -> None:
 def test_an_unknown_model_that_is_looked_up_is_not_found() -> None:
     """Nothing was asked of it: the path leads nowhere, as on the live service."""
     with serving(scripted(name="only")) as address:
-        answer = httpx.get(f"{address}/v1/models/x")
+        answer = patient.get(f"{address}/v1/models/x")
     assert (404, "model_not_found") == (answer.status_code, answer.json()["error"]["code"])
 
 
@@ -293,7 +296,7 @@ def test_obfuscation_can_be_left_out(client: OpenAI) -> None:
 
 def test_images_are_listed_only_where_they_are_asked_for(client: OpenAI) -> None:
     """The URL of an image, which may be the image itself, is left out of a list of items."""
-    url = "data:image/png;base64,iVBORw0KGgo="
+    url = f"data:image/png;base64,{b64encode(PNG).decode()}"
     content: Any = [{"type": "input_text", "text": "what?"}, {"type": "input_image", "image_url": url}]
     response = client.responses.create(model="m", input=[{"role": "user", "content": content}])
     bare = plain(client.responses.input_items.list(response.id).data[0])
@@ -320,5 +323,19 @@ def test_items_without_effect_are_named(address: str) -> None:
     """Tools and settings that an input brings are not used yet, and the answer says so."""
     brought = {"type": "additional_tools", "tools": [WEATHER]}
     body = {"model": "m", "input": [brought, {"role": "user", "content": "hi"}]}
-    answer = httpx.post(f"{address}/v1/responses", json=body)
+    answer = patient.post(f"{address}/v1/responses", json=body)
     assert (200, "input[additional_tools]") == (answer.status_code, answer.headers["x-ignored-params"])
+
+
+@pytest.mark.parametrize("filling", ["x", "y" * THREADED])
+def test_a_body_of_any_size_is_read_and_refused_alike(address: str, filling: str) -> None:
+    """What is long is read elsewhere, with the same answers."""
+    sound = {"model": "m", "input": "hi", "instructions": filling}
+    answer = patient.post(f"{address}/v1/responses", json=sound).json()
+    assert "Hello there." == answer["output"][0]["content"][0]["text"]
+    refused = patient.post(f"{address}/v1/responses", json={**sound, "temperature": "warm"})
+    assert (400, "temperature") == (refused.status_code, refused.json()["error"]["param"])
+    broken = patient.post(
+        f"{address}/v1/responses", content=json.dumps(sound)[:-1], headers={"content-type": "application/json"}
+    )
+    assert 400 == broken.status_code

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import httpx2 as httpx
 
 from antiphon.http import server
-from tests.http.test_streaming import WAIT_SECONDS, Endless, ask, endless
+from tests.http.test_streaming import Endless, ask, endless
+from tests.patient import HANG_SECONDS
 from tests.serving import scripted, serving
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ DELAYED_ACK_SECONDS = 0.03  # less than the 40 ms after which Linux acknowledges
 
 def test_an_answer_is_not_held_back() -> None:
     """Head and body are two writes, and the second does not wait until the client acknowledges the first."""
-    with serving(scripted()) as address, httpx.Client(base_url=address) as client:
+    with serving(scripted()) as address, httpx.Client(base_url=address, timeout=HANG_SECONDS) as client:
         took = []
-        for _ in range(10):
+        for _ in range(50):
             began = time.perf_counter()
             client.get("/health")
             took.append(time.perf_counter() - began)
@@ -40,7 +41,7 @@ def test_a_server_that_stops_ends_every_answer_whole(monkeypatch: pytest.MonkeyP
             connections.callback(waiting.close)
             stream = connections.enter_context(watching.getresponse())
             stream.readline()
-            assert Endless.asked.wait(WAIT_SECONDS)
+            assert Endless.asked.wait(HANG_SECONDS)
             rest = connections.pop_all()
         with rest:
             events = stream.read().split(b"event: ")

@@ -10,12 +10,13 @@ from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any  # JSON
 from urllib.parse import urlsplit
 
-import httpx2 as httpx
 from msgspec.structs import replace
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from antiphon.config import Config, Server
 from antiphon.http import server
+from tests import patient
+from tests.patient import HANG_SECONDS
 from tests.serving import MEMORY, scripted, serving
 from tests.upstreams import listening
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     import pytest
 
-WAIT_SECONDS = 10.0
 SILENCE_SECONDS = 0.5
 
 
@@ -94,7 +94,7 @@ def flooding() -> Iterator[Config]:
 
 def ask(address: str, **body: object) -> http.client.HTTPConnection:
     """Post a request without waiting for its answer."""
-    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=WAIT_SECONDS)
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=HANG_SECONDS)
     content = json.dumps({"model": "m", "input": "hi", **body})
     connection.request("POST", "/v1/responses", content, {"content-type": "application/json"})
     return connection
@@ -111,7 +111,7 @@ def test_a_client_that_leaves_a_stream_stops_the_model() -> None:
             response.readline()
         response.close()
         connection.close()
-        assert Endless.stopped.wait(WAIT_SECONDS)
+        assert Endless.stopped.wait(HANG_SECONDS)
         kept = _eventually(f"{address}/v1/responses/{id}")
     assert "cancelled" == kept["status"]
     assert str(kept["output"][0]["content"][0]["text"]).startswith("more more")
@@ -121,15 +121,15 @@ def test_a_client_that_leaves_before_its_body_stops_the_model() -> None:
     """The same holds for a client that waits for JSON."""
     with endless() as config, serving(config) as address:
         connection = ask(address)
-        assert Endless.asked.wait(WAIT_SECONDS)
+        assert Endless.asked.wait(HANG_SECONDS)
         connection.close()
-        assert Endless.stopped.wait(WAIT_SECONDS)
+        assert Endless.stopped.wait(HANG_SECONDS)
 
 
 def test_a_stream_ends_right_after_its_terminal_event() -> None:
     """The last bytes are the terminal event's and the empty line after it: no marker, and no waiting."""
     with serving(scripted()) as address:
-        answer = httpx.post(f"{address}/v1/responses", json={"model": "m", "input": "hi", "stream": True})
+        answer = patient.post(f"{address}/v1/responses", json={"model": "m", "input": "hi", "stream": True})
     last = answer.content.rstrip(b"\n").rpartition(b"\n\n")[2]
     assert last.startswith(b"event: response.completed\ndata: {")
     assert answer.content.endswith(b"}\n\n")
@@ -138,7 +138,7 @@ def test_a_stream_ends_right_after_its_terminal_event() -> None:
 def test_a_done_marker_is_sent_where_it_is_asked_for() -> None:
     """With done_marker a stream ends as the Open Responses wording has it."""
     with serving(replace(scripted(), server=Server(done_marker=True))) as address:
-        answer = httpx.post(f"{address}/v1/responses", json={"model": "m", "input": "hi", "stream": True})
+        answer = patient.post(f"{address}/v1/responses", json={"model": "m", "input": "hi", "stream": True})
     assert answer.content.endswith(b"}\n\ndata: [DONE]\n\n")
 
 
@@ -170,19 +170,19 @@ def test_a_client_that_does_not_read_holds_its_model_back() -> None:
         connection = ask(address, stream=True)
         opened.callback(connection.close)
         opened.enter_context(connection.getresponse()).readline()
-        assert Flood.held_back.wait(WAIT_SECONDS)
+        assert Flood.held_back.wait(HANG_SECONDS)
 
 
 def _shapes(address: str) -> list[str]:
     """The types of a stream's events, in order."""
-    answer = httpx.post(f"{address}/v1/responses", json={"model": "m", "input": "one two three", "stream": True})
+    answer = patient.post(f"{address}/v1/responses", json={"model": "m", "input": "one two three", "stream": True})
     return [json.loads(line.removeprefix("data: "))["type"] for line in answer.text.split("\n") if line[:5] == "data:"]
 
 
 def _eventually(url: str) -> Any:
     """What a URL answers once it is there."""
     for _ in range(200):
-        answer = httpx.get(url)
+        answer = patient.get(url)
         if answer.status_code == 200:
             return answer.json()
         threading.Event().wait(0.02)

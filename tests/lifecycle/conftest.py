@@ -10,9 +10,12 @@ from antiphon.lifecycle.approving import Approving
 from antiphon.sealing import Seal
 from antiphon.store.approvals import Approvals
 from antiphon.store.sqlite import connect
+from tests.drawing import Shelves
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+
+    from antiphon.store import Database
 
 NOW = 1_700_000_000
 
@@ -35,11 +38,25 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def spent() -> AsyncGenerator[Approvals]:
+async def database() -> AsyncGenerator[Database]:
+    """An empty database in memory."""
+    opened = await connect("sqlite://", pooled=False)
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+async def shelves(database: Database, clock: Clock) -> AsyncGenerator[Shelves]:
+    """The parts that keep and show pictures, with nothing in them."""
+    parts = Shelves(database, now=clock)
+    yield parts
+    await parts.aclose()
+
+
+@pytest.fixture
+def spent(database: Database) -> Approvals:
     """No answer was used."""
-    database = await connect("sqlite://", pooled=False)
-    yield Approvals(database)
-    await database.aclose()
+    return Approvals(database)
 
 
 @pytest.fixture

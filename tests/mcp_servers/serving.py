@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any  # messages between a server and its appli
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from tests.mcp_servers.watched import WAIT_SECONDS, Watched
+from tests.mcp_servers.watched import Watched
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, MutableMapping
@@ -42,11 +43,11 @@ def serving(app: Application, watched: Watched, path: str) -> Iterator[None]:
         thread = threading.Thread(target=asyncio.run, args=(server.serve(sockets=[listener]),))
         thread.start()
         try:
-            assert started.wait(WAIT_SECONDS), "the server did not start"
+            assert started.wait(HANG_SECONDS), "the server did not start"
             yield
         finally:
             server.should_exit = True
-            thread.join(WAIT_SECONDS)
+            thread.join(HANG_SECONDS)
 
 
 class _Announcing(uvicorn.Server):

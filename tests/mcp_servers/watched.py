@@ -6,7 +6,7 @@ import json
 import threading
 from typing import Any  # JSON
 
-WAIT_SECONDS = 20.0
+from tests.patient import HANG_SECONDS
 
 
 class Watched:
@@ -40,11 +40,11 @@ class Watched:
 
     def wait_for_call(self) -> None:
         """Wait until a tool is called; fails the test where none is."""
-        assert self.called.wait(WAIT_SECONDS), "no tool was called"
+        assert self.called.wait(HANG_SECONDS), "no tool was called"
 
     def wait_for_cancellation(self) -> None:
         """Wait until a call is cancelled; fails the test where none is."""
-        assert self.cancelled.wait(WAIT_SECONDS), "no call was cancelled"
+        assert self.cancelled.wait(HANG_SECONDS), "no call was cancelled"
 
     def connect(self) -> None:
         """Note a connection."""

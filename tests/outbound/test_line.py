@@ -12,6 +12,7 @@ from aiohttp import web
 from antiphon.outbound import Config, Outbound, OutboundError, Reason
 from antiphon.outbound.line import DRAINED_BYTES, NotSentError
 from tests.outbound.test_outbound import Names, outbound
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -89,7 +90,7 @@ async def place() -> AsyncGenerator[Place, None]:
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         served.port = runner.addresses[0][1]
-        with anyio.fail_after(20):
+        with anyio.fail_after(HANG_SECONDS):
             yield served
     finally:
         served.more.set()

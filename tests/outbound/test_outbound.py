@@ -19,6 +19,7 @@ from yarl import URL
 
 from antiphon.outbound import MOST_REDIRECTS, Config, Outbound, OutboundError, Reason
 from antiphon.outbound import courier as courier_module
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -144,7 +145,7 @@ async def site() -> AsyncGenerator[Site, None]:
         await first.start()
         served.port = runner.addresses[0][1]
         await web.TCPSite(runner, "127.0.0.2", served.port).start()
-        with anyio.fail_after(20):
+        with anyio.fail_after(HANG_SECONDS):
             yield served
     finally:
         await runner.cleanup()
@@ -428,4 +429,4 @@ async def test_a_way_out_can_be_used_after_it_was_closed() -> None:
 def test_a_start_does_not_pay_for_fetching() -> None:
     """Configuration and construction import no HTTP client."""
     code = "import sys; from antiphon.outbound import *; Outbound(Config()); sys.exit('aiohttp' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=HANG_SECONDS).returncode == 0

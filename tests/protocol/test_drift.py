@@ -8,12 +8,22 @@ from typing import Any, Literal, TypeGuard, Union, get_args, get_origin, get_typ
 import pytest
 from msgspec import Struct, UnsetType
 from msgspec.structs import fields
-from openai.types import responses
+from openai.types import (
+    FileDeleted,
+    FileObject,
+    Upload,
+    file_create_params,
+    responses,
+    upload_complete_params,
+    upload_create_params,
+)
 from openai.types.responses import response as their_response
 from openai.types.responses import response_create_params
+from openai.types.uploads import UploadPart
 from pydantic import BaseModel
 from typing_extensions import is_typeddict
 
+from antiphon.protocol import files
 from antiphon.protocol.events import StreamEvent
 from antiphon.protocol.items import Item, OutputItem
 from antiphon.protocol.request import CreateResponse, Include
@@ -35,6 +45,8 @@ KNOWN = {
     "CreateResponse.prompt_cache_retention: only ours has 'in-memory'": "Azure spells it so",
     "CustomToolCall.created_by: missing": WHO,
     "CustomToolCallOutput.created_by: missing": WHO,
+    "FileForm.file: missing": "the file itself is no field: it is written while it arrives",
+    "FileObject.purpose: only ours has 'evals'": "the package takes it, and does not expect it back",
     "FunctionCall.created_by: missing": WHO,
     "FunctionCallOutput.created_by: missing": WHO,
     "Message.content: no str": SHORT,
@@ -66,6 +78,13 @@ ROOTS: dict[str, tuple[Annotation, Annotation]] = {
     "response": (responses.Response, Response),
     "events": (responses.ResponseStreamEvent, StreamEvent),
     "include": (responses.ResponseIncludable, Include),
+    "file": (FileObject, files.FileObject),
+    "deleted file": (FileDeleted, files.FileDeleted),
+    "file sent": (file_create_params.FileCreateParams, files.FileForm),
+    "upload": (Upload, files.UploadObject),
+    "upload sent": (upload_create_params.UploadCreateParams, files.CreateUpload),
+    "upload completed": (upload_complete_params.UploadCompleteParams, files.CompleteUpload),
+    "part": (UploadPart, files.UploadPart),
 }
 
 

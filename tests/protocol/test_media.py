@@ -137,3 +137,27 @@ def test_what_is_base64_can_be_decoded(text: str) -> None:
     """What passes is decoded without an error, strictly."""
     if is_base64(text, 0):
         base64.b64decode(text.replace("\n", ""), validate=True)
+
+
+@pytest.mark.parametrize(
+    ("place", "found", "is_fine"),
+    [
+        (50_000, "AAAA", True),
+        (50_000, "A\r\nAAA\r\n", True),
+        (50_000, "AAA=", False),
+        (50_000, "AA A", False),
+        (50_000, "AAé=", False),
+        (99_996, "AA\r\n==", True),
+        (99_996, "A===", False),
+        (99_996, "AAA", False),
+    ],
+)
+def test_what_is_long_is_looked_at_to_its_end(place: int, found: str, *, is_fine: bool) -> None:
+    """It is read in pieces: what is wrong in a later one is wrong, and padding stands at the end of all."""
+    text = "data:," + "A" * place + found + "A" * (99_996 - place)
+    assert is_fine is is_base64(text, 6)
+
+
+def test_nothing_is_base64() -> None:
+    """A text that ends where its base64 would begin holds none that is wrong."""
+    assert is_base64("data:,", 6)

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 POOLED = "postgres through pgbouncer"
 PROCESSES = 3
-ENGINES = ["sqlite", "sqlite in memory", "postgres", pytest.param(POOLED, marks=pytest.mark.slow)]
+ENGINES = [
+    "sqlite",
+    "sqlite in memory",
+    pytest.param("postgres", marks=pytest.mark.whole),
+    pytest.param(POOLED, marks=pytest.mark.whole),
+]
 
 
 class Urls:

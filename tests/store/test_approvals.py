@@ -11,6 +11,7 @@ from antiphon.store import StoreUnavailable
 from antiphon.store.approvals import SWEPT_APPROVALS, AlreadySpent, Approvals, Spending
 from antiphon.store.jobs import Jobs
 from antiphon.store.store import Store
+from tests.patient import HANG_SECONDS
 from tests.store.rows import OPENING, items, response
 from tests.store.troubled import Troubled
 
@@ -90,7 +91,7 @@ async def test_of_many_that_spend_at_the_same_time_one_does(processes: list[Data
             return
         winners.append(f"r{number}")
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             for number in range(CONTENDERS):
                 group.start_soon(contend, number)

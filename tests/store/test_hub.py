@@ -20,6 +20,7 @@ from antiphon.store import StoreUnavailable, hub
 from antiphon.store.hub import KEEP_ALIVE, Hub, Reader
 from antiphon.store.jobs import Jobs
 from antiphon.store.waker import Waker
+from tests.patient import HANG_SECONDS
 from tests.store.ether import Ether, Station
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ async def open_place(place: Place) -> AsyncGenerator[None, None]:
 @asynccontextmanager
 async def reading(place: Place, *clients: Client) -> AsyncGenerator[None, None]:
     """Let clients read, and leave when all of them have come to their end."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with open_place(place), anyio.create_task_group() as group:
             for client in clients:
                 group.start_soon(client.follow, place.hub)
@@ -242,7 +243,7 @@ def log_of(sizes: list[int]) -> list[Chunk]:
 
 async def _scheduled(chunks: list[Chunk], steps: list[tuple[str, int]], *, is_shared: bool) -> None:
     schedule = Schedule(chunks, is_shared=is_shared)
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as others:
             others.start_soon(schedule.place.hub.run)
             await schedule.play(steps)

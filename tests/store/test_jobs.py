@@ -11,6 +11,7 @@ import pytest
 from antiphon.core.log import Chunk
 from antiphon.store import StoreUnavailable
 from antiphon.store.jobs import Claim, Entry, Found, Jobs, Kept, Lost
+from tests.patient import HANG_SECONDS
 from tests.store.rows import OPENING, chunk, enqueue, final
 from tests.store.troubled import Troubled
 
@@ -75,7 +76,7 @@ async def test_each_job_is_claimed_once_whoever_claims_at_the_same_time(processe
         while taken := await jobs.claim(boot, limit=3):
             claims.extend(taken)
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             for number in range(50):
                 group.start_soon(claim_all, shared[number % len(shared)], f"boot {number}")
@@ -264,7 +265,7 @@ async def test_of_two_that_end_a_job_one_wins(processes: list[Database], *, is_l
         if await other.end(claim.seq, lambda _: (chunk(2, 2), final(id, status="cancelled"))) is not None:
             cancelled.add(claim.seq)
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             for number, claim in enumerate(claims):
                 first, second = (complete, cancel) if is_late else (cancel, complete)
@@ -316,7 +317,7 @@ async def test_a_chore_is_taken_by_one_of_many(processes: list[Database]) -> Non
         if await jobs.take_chore("sweep", boot, period=LONG):
             takers.append(boot)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             for number in range(20):
                 group.start_soon(take, Jobs(processes[number % len(processes)]), f"boot {number}")
@@ -330,7 +331,7 @@ async def test_the_sealing_key_is_the_same_for_all(processes: list[Database]) ->
     async def ask(jobs: Jobs, otherwise: str) -> None:
         keys.append(await jobs.sealing_key("default", otherwise=otherwise))
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             for number in range(20):
                 group.start_soon(ask, Jobs(processes[number % len(processes)]), f"key {number}")

@@ -27,6 +27,7 @@ from antiphon.store import (
 from antiphon.store.postgres import connect, database, hearing, migrate
 from antiphon.store.postgres.opening import LIMITS, SESSION, Place
 from antiphon.store.store import Store
+from tests.patient import HANG_SECONDS
 from tests.servers import postgres
 from tests.store.rows import chain, context, items, response, save
 
@@ -163,7 +164,7 @@ async def test_transactions_that_wait_for_each_other_are_both_made(opened: Datab
         yield Statement("UPDATE lineages SET tip = tip + 1 WHERE id = :id", {"id": second})
 
     await opened.transaction(partial(add, 1, 2))
-    with anyio.fail_after(10):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             group.start_soon(opened.transaction, partial(cross, 1, 2))
             group.start_soon(opened.transaction, partial(cross, 2, 1))
@@ -196,7 +197,7 @@ async def test_a_transaction_that_is_given_up_is_undone(opened: Database) -> Non
         yield from add(1)
         yield Statement("SELECT pg_sleep(60)")
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(HANG_SECONDS):
         for _ in range(10):
             with anyio.move_on_after(0.05):
                 await opened.transaction(linger)
@@ -216,26 +217,37 @@ async def test_nobody_waits_for_ever(opened: Database, monkeypatch: pytest.Monke
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pooled", [False, True])
-async def test_who_holds_a_row_and_hangs_keeps_nobody_for_long(url: str, opened: Database, *, pooled: bool) -> None:
-    """Whoever waits for the row lets go of its connection and says so; whoever holds it is put an end to."""
+async def test_who_holds_a_row_and_hangs_keeps_nobody_for_long(urls: Urls) -> None:
+    """Whoever waits for the row lets go of its connection and says so; whoever holds it is put an end to.
+
+    However the holder asks, in a session of its own or in one that it shares; both at once, as both wait.
+    """
+    async with anyio.create_task_group() as group:
+        for pooled in (False, True):
+            group.start_soon(held_up, urls.fresh(), pooled)
+
+
+async def held_up(url: str, pooled: bool) -> None:  # noqa: FBT001 - a task group passes it by position
+    """Wait for a row that somebody holds, until nobody does."""
+    opened = await connect(url)
     await opened.transaction(partial(add, 1))
     holder = await asyncpg.connect(url, server_settings={} if pooled else SESSION | LIMITS)
     await holder.execute(Place(url, is_pooled=pooled).begin)
     await holder.execute("UPDATE lineages SET tip = 1 WHERE id = 1")
-    with anyio.fail_after(15):
+    with anyio.fail_after(HANG_SECONDS):
         with pytest.raises(StoreUnavailable):
             await opened.transaction(partial(single, "UPDATE lineages SET tip = 2 WHERE id = 1 RETURNING tip"))
         assert await opened.transaction(partial(single, "UPDATE lineages SET tip = 3 WHERE id = 1 RETURNING tip"))
     assert [(3,)] == await opened.fetch("SELECT tip FROM lineages WHERE id = 1", {})
     assert holder.is_closed()
+    await opened.aclose()
 
 
 async def test_two_processes_serve_one_chain(url: str) -> None:
     """What one saves the other continues, and of children saved at once none is lost; sweeps meet no save."""
     stores = [Store(await connect(url)) for _ in range(2)]
     await chain(stores[0], "r1", "r2")
-    with anyio.fail_after(20):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             for number in range(40):
                 group.start_soon(partial(save, stores[number % 2], f"c{number}", after="r2", expires_at=number % 4))
@@ -295,7 +307,7 @@ class Ear:
 
     async def until(self, message: str) -> None:
         """Wait until this was heard."""
-        with anyio.fail_after(15):
+        with anyio.fail_after(HANG_SECONDS):
             while message not in self.heard:
                 self._more.clear()
                 await self._more.wait()
@@ -383,7 +395,7 @@ async def test_a_connection_that_died_silently_is_found_out(
     ear = Ear()
     await opened.listen(ear)
     looked = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT 1'"
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         while await anyio.to_thread.run_sync(postgres_server.run, looked) == "0":
             pass
     await opened.notify("r1")
@@ -405,6 +417,7 @@ async def test_through_a_pooler_nothing_is_heard(pooled_urls: Urls, urls: Urls) 
 # The server goes away
 
 
+@pytest.mark.slow
 async def test_a_server_that_crashes_is_found_again(caplog: pytest.LogCaptureFixture) -> None:
     """While it is gone callers hear that the store is unavailable; then everything works, and nothing is lost."""
     with postgres() as server:

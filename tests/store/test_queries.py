@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from antiphon.store import approvals, audit, jobs, saving, sqlite_files, store
+from antiphon.store import approvals, audit, erasing, files, jobs, saving, sqlite_files, store, uploads
 from antiphon.store.postgres.texts import numbered
 from antiphon.store.queries import MARKS, named, queries
 
@@ -57,7 +57,8 @@ def test_every_engine_has_every_query() -> None:
 
 def test_every_query_is_used() -> None:
     """The text holds no statement that the store does not name."""
-    sources = "".join(inspect.getsource(module) for module in (store, saving, jobs, approvals, audit))
+    modules = (approvals, audit, erasing, files, jobs, saving, store, uploads)
+    sources = "".join(inspect.getsource(module) for module in modules)
 
     assert set(re.findall(r'sql\["(\w+)"\]', sources)) == set(queries("sqlite"))
 

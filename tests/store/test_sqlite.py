@@ -32,6 +32,7 @@ from antiphon.store import (
 from antiphon.store import sqlite_files as files
 from antiphon.store.sqlite import READERS, connect, migrate
 from antiphon.store.store import Store
+from tests.patient import HANG_SECONDS
 from tests.store.rows import context, response, save
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from antiphon.store import Database, Dialogue
 
 pytestmark = pytest.mark.anyio
+
+LEISURE_SECONDS = 2.0
+"""Between two commits: far more than one takes."""
 
 SAVER = Path(__file__).parent / "saver.py"
 COUNT = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :top) SELECT max(i) FROM n"
@@ -55,7 +59,7 @@ class Gate:
     def pass_through(self) -> Dialogue[None]:
         """Wait on the writer's thread."""
         self.entered.set()
-        assert self.opened.wait(5)
+        assert self.opened.wait(HANG_SECONDS)
         yield Statement("SELECT 1")
 
 
@@ -68,7 +72,7 @@ def url(tmp_path: Path) -> str:
 async def test_saves_that_wait_together_share_one_commit(traced: Database, statements: list[str]) -> None:
     """A hundred callers pay for one commit."""
     gate, store = Gate(), Store(traced)
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             group.start_soon(traced.transaction, gate.pass_through)
             await anyio.to_thread.run_sync(gate.entered.wait, 5)
@@ -84,18 +88,18 @@ async def test_saves_that_wait_together_share_one_commit(traced: Database, state
 
 @pytest.fixture
 def leisure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A writer that lets half a second pass between two commits."""
-    monkeypatch.setattr(sqlite, "PACE", 0.5)
+    """A writer that lets a while pass between two commits."""
+    monkeypatch.setattr(sqlite, "PACE", LEISURE_SECONDS)
 
 
 @pytest.mark.usefixtures("leisure")
 async def test_saves_that_follow_a_commit_share_the_next(traced: Database, statements: list[str]) -> None:
     """Who saves alone is not kept waiting; those who come right after it, one by one, pay for one commit together."""
     store = Store(traced)
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         began = time.monotonic()
         await save(store, "alone")
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < LEISURE_SECONDS
         async with anyio.create_task_group() as group:
             for name in ("second", "third"):
                 group.start_soon(save, store, name)
@@ -117,7 +121,7 @@ async def test_a_transaction_that_fails_does_not_fail_its_neighbours(traced: Dat
         with pytest.raises(expected):
             await attempt()
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             group.start_soon(traced.transaction, gate.pass_through)
             await anyio.to_thread.run_sync(gate.entered.wait, 5)
@@ -136,7 +140,7 @@ async def test_a_transaction_that_fails_does_not_fail_its_neighbours(traced: Dat
 async def test_a_save_that_was_given_up_before_it_began_is_not_made(traced: Database) -> None:
     """A caller that left the queue leaves nothing behind."""
     gate, store = Gate(), Store(traced)
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             group.start_soon(traced.transaction, gate.pass_through)
             await anyio.to_thread.run_sync(gate.entered.wait, 5)
@@ -154,7 +158,7 @@ async def test_a_save_that_was_given_up_before_it_began_is_not_made(traced: Data
 async def test_nobody_waits_for_ever(traced: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind a writer that hangs, a save ends in an error; it is not made afterwards."""
     gate, store = Gate(), Store(traced)
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             group.start_soon(traced.transaction, gate.pass_through)
             await anyio.to_thread.run_sync(gate.entered.wait, 5)
@@ -171,7 +175,7 @@ async def test_reading_waits_for_no_writer(traced: Database) -> None:
     """While a transaction runs, what was committed before it is read."""
     gate, store = Gate(), Store(traced)
     await save(store, "r1")
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             group.start_soon(traced.transaction, gate.pass_through)
             await anyio.to_thread.run_sync(gate.entered.wait, 5)
@@ -188,7 +192,7 @@ async def test_a_slow_read_does_not_stop_the_event_loop(url: str) -> None:
         assert await database.fetch(COUNT, {"top": 3_000_000}) == [(3_000_000,)]
         done.append("slow")
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             group.start_soon(read_slowly)
             await anyio.wait_all_tasks_blocked()
@@ -213,7 +217,7 @@ async def test_a_full_disk_is_told_and_later_writes_work(url: str) -> None:
             await store.save(response(id), inputs=[ItemRow(id=id, json=b"x" * 100_000)], outputs=[])
         refused.append(id)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             for number in range(5):
                 group.start_soon(fails, f"big{number}")
@@ -315,7 +319,7 @@ async def test_a_second_process_is_told_who_holds_the_database(url: str) -> None
     """The error names the process that holds it, and what serves several; a released database is free again."""
     database = await connect(url)
     program = f"import anyio; from antiphon.store.sqlite import connect; anyio.run(connect, {url!r})"
-    with anyio.fail_after(30):
+    with anyio.fail_after(HANG_SECONDS):
         second = await anyio.run_process([sys.executable, "-c", program], check=False)
     with pytest.raises(StoreBusy):
         await connect(url)

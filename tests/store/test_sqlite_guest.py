@@ -21,6 +21,7 @@ from antiphon.store import (
 )
 from antiphon.store.sqlite_guest import visit
 from antiphon.store.store import Store
+from tests.patient import HANG_SECONDS
 from tests.store.rows import context, save
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ async def test_a_guest_sees_what_the_holder_committed(url: str) -> None:
     assert ["r1.in", "r1.out"] == await context(Store(guest), "r1")
     await save(Store(holder), "r2")
     assert ["r2.in", "r2.out"] == await context(Store(guest), "r2")
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         assert 2 == await Store(holder).sweep(1000)
     assert None is await context(Store(guest), "r1")
     await guest.aclose()
@@ -118,7 +119,7 @@ async def test_an_older_schema_is_not_read(tmp_path: Path, steps: int) -> None:
             connection.execute("INSERT INTO migrations VALUES (?, ?)", (step.number, step.name))
         connection.commit()
         before = connection.execute("SELECT name FROM sqlite_master ORDER BY name").fetchall()
-    with pytest.raises(StoreTooOld, match=r"mcp brings.*antiphon migrate --config FILE"):
+    with pytest.raises(StoreTooOld, match=r"files brings.*antiphon migrate --config FILE"):
         await visit(f"sqlite://{file}")
     with closing(sqlite3.connect(file)) as connection:
         assert before == connection.execute("SELECT name FROM sqlite_master ORDER BY name").fetchall()

@@ -12,6 +12,7 @@ import pytest
 from antiphon.store import Conflict, ItemRow, Page, UnknownCursor
 from antiphon.store import store as verbs
 from antiphon.store.store import Store
+from tests.patient import HANG_SECONDS
 from tests.store.rows import chain, context, items, response, save
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ async def test_children_saved_at_once_are_all_kept(store: Store) -> None:
     """No child has to wait for another, and none fails."""
     await save(store, "r1")
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             for number in range(20):
                 group.start_soon(partial(save, store, f"child{number}", after="r1"))
@@ -148,7 +149,7 @@ async def test_turns_without_items_can_be_erased(store: Store, database: Databas
     for number in range(verbs.SWEPT_RESPONSES + 5):
         await store.save(response(f"empty{number}", after="r1", expires_at=10), inputs=[], outputs=[])
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         assert await store.sweep(10) == verbs.SWEPT_RESPONSES + 5
         assert await context(store, "r1") == ["r1.in", "r1.out"]
         assert await store.delete("r1", tenant="a")
@@ -300,7 +301,7 @@ async def test_saving_goes_on_during_a_sweep(store: Store) -> None:
     for number in range(1, 150):
         await store.delete(f"r{number}", tenant="a")
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             group.start_soon(store.sweep, 0)
             for number in range(20):
@@ -387,6 +388,7 @@ async def test_an_item_that_was_sent_again_is_listed_once(store: Store, order: L
     assert await context(store, "r2") == ["i1", "i2", "i3", "i1", "i4"]
 
 
+@pytest.mark.slow
 async def test_a_long_chain_costs_as_much_as_a_short_one(traced: Database, statements: list[str]) -> None:
     """The thousandth turn takes the statements that the tenth took, and its context is one statement."""
     store = Store(traced)

@@ -10,6 +10,7 @@ import pytest
 
 from antiphon.store import LONGEST_MESSAGE, sqlite
 from antiphon.store.waker import WORDS, Waker
+from tests.patient import HANG_SECONDS
 from tests.store.conftest import POOLED
 from tests.store.ether import Ether, Station
 from tests.store.troubled import Troubled
@@ -170,7 +171,7 @@ async def test_processes_of_one_database_hear_each_other(processes: list[Databas
     """Where there are several, unless a pooler stands between."""
     wakers = [Waker(database, f"boot {number}".replace(" ", "-")) for number, database in enumerate(processes)]
     ears = [Ears(waker) for waker in wakers]
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with running(*wakers):
             wakers[-1].say("queued", [1])
             assert ("queued", [1]) == await ears[-1].next()

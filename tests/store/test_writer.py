@@ -20,6 +20,7 @@ from antiphon.protocol.response import Response
 from antiphon.store import sqlite, writer
 from antiphon.store.jobs import Jobs
 from antiphon.store.writer import RunLog, Writer
+from tests.patient import HANG_SECONDS
 from tests.store.rows import OPENING, chunk, enqueue, final
 from tests.store.troubled import Troubled
 
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from antiphon.store.jobs import Claim
 
 pytestmark = pytest.mark.anyio
+
+LEISURE_SECONDS = 2.0
+"""Between two commits: far more than one takes."""
 
 COMPLETED = Response(id="r1", created_at=0, model="m", status="completed")
 
@@ -116,7 +120,7 @@ async def test_what_is_appended_is_written_in_order_with_its_notes_behind_it() -
     async with writing() as desk:
         one, other = await desk.open("r1"), await desk.open("r2")
         expected: list[StreamEvent | Note] = []
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             for number in range(2, 40):
                 notes: list[Note] = [CallStarted(f"ws_{number}")] if number % 3 else []
                 expected += [text(number), *notes]
@@ -135,29 +139,29 @@ async def test_what_is_appended_is_written_in_order_with_its_notes_behind_it() -
 
 async def test_first_words_are_written_at_once_and_the_next_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is alone is not kept waiting, not the second time either; those who come soon after share a commit."""
-    monkeypatch.setattr(writer, "PACE", 0.5)
-    monkeypatch.setattr(writer, "SLOWEST_PACE", 0.5)
+    monkeypatch.setattr(writer, "PACE", LEISURE_SECONDS)
+    monkeypatch.setattr(writer, "SLOWEST_PACE", LEISURE_SECONDS)
     async with writing() as desk:
         runs = [await desk.open(f"r{number}") for number in range(20)]
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             began = time.monotonic()
             for number in (2, 3):
                 await runs[0].append([text(number)], [])
                 await runs[0].written()
-            assert time.monotonic() - began < 0.5
+            assert time.monotonic() - began < LEISURE_SECONDS
             for run in runs[1:]:
                 await run.append([text(2)], [])
                 await anyio.lowlevel.checkpoint()
             for run in runs:
                 await run.written()
-            assert time.monotonic() - began >= 0.5
+            assert time.monotonic() - began >= LEISURE_SECONDS
         assert [1, 1, 19] == [len(chunks) for chunks in desk.told]
 
 
 async def test_what_comes_while_a_commit_is_made_goes_into_the_next() -> None:
     """However many runs there are, and nothing is told before it is durable."""
     async with writing() as desk:
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             runs = [await desk.open(f"r{number}") for number in range(50)]
             assert desk.commits
             desk.database.stop()
@@ -178,7 +182,7 @@ async def test_what_comes_while_a_commit_is_made_goes_into_the_next() -> None:
 async def test_nothing_to_write_is_written_already() -> None:
     """And nobody is told."""
     async with writing() as desk:
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             run = await desk.open("r1")
             await run.written()
             await run.append([], [])
@@ -189,7 +193,7 @@ async def test_nothing_to_write_is_written_already() -> None:
 async def test_whoever_waits_waits_for_what_is_on_its_way() -> None:
     """Though nothing came after it."""
     async with writing() as desk:
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             run = await desk.open("r1")
             desk.database.stop()
             await run.append([text(2)], [])
@@ -206,7 +210,7 @@ async def test_whoever_waits_waits_for_what_is_on_its_way() -> None:
 async def test_an_end_that_comes_while_a_commit_is_made_is_written(*, is_more: bool) -> None:
     """The commit on its way does not close the log: the end is in the next one."""
     async with writing() as desk:
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             run = await desk.open("r1")
             desk.database.stop()
             await run.append([text(2)], [])
@@ -229,7 +233,7 @@ async def test_an_end_that_comes_while_a_commit_is_made_is_written(*, is_more: b
 async def test_after_its_end_nothing_is_written() -> None:
     """Whatever is appended, and nobody has to wait."""
     async with writing() as desk:
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             run = await desk.open("r1")
             await run.finish([completed(2)], [], final("r1"))
             await run.append([text(3)], [])
@@ -242,7 +246,7 @@ async def test_a_run_that_is_too_far_ahead_waits(monkeypatch: pytest.MonkeyPatch
     """Until its words are written; others do not."""
     monkeypatch.setattr(writer, "BUFFER", 100)
     async with writing() as desk:
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             fast, slow = await desk.open("r1"), await desk.open("r2")
             desk.database.stop()
             await slow.append([text(2)], [])
@@ -269,7 +273,7 @@ async def test_a_run_that_is_too_far_ahead_waits(monkeypatch: pytest.MonkeyPatch
 async def test_what_cannot_be_written_is_written_later() -> None:
     """And what came meanwhile behind it: nothing is lost, and the runs need not know."""
     async with writing() as desk:
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             one, other = await desk.open("r1"), await desk.open("r2")
             assert 0.0 == desk.writer.delay
             desk.database.is_away = True
@@ -296,7 +300,7 @@ async def test_what_cannot_be_written_is_written_later() -> None:
 async def test_what_was_written_unheard_is_not_written_twice() -> None:
     """Nor is an end; it is told as soon as it is known."""
     async with writing() as desk:
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             run = await desk.open("r1")
             desk.database.unheard = 1
             await run.append([text(2)], [])
@@ -312,7 +316,7 @@ async def test_what_was_written_unheard_is_not_written_twice() -> None:
 async def test_a_run_that_is_given_up_takes_nothing_of_others_with_it() -> None:
     """Its words are dropped, those that were to be written included; nobody may believe that they were."""
     async with writing() as desk:
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             gone, stays = await desk.open("r1"), await desk.open("r2")
             desk.database.is_away = True
             await gone.append([text(2)], [])
@@ -337,7 +341,7 @@ async def test_a_run_that_is_given_up_takes_nothing_of_others_with_it() -> None:
 async def test_a_run_that_somebody_else_ended_is_told_once() -> None:
     """The others of the same commit are written; what it appends later is dropped."""
     async with writing() as desk:
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             gone, stays = await desk.open("r1"), await desk.open("r2")
             await desk.jobs.end(gone.claim.seq, lambda _: (chunk(2), final("r1", status="cancelled")))
             desk.database.stop()
@@ -389,7 +393,7 @@ def test_whatever_happens_to_the_database_a_log_is_what_was_appended(steps: list
 async def _live(steps: list[tuple[str, int]]) -> None:
     async with writing() as desk, anyio.create_task_group() as group:
         lives = [Life(desk, await desk.open(f"r{number}"), group) for number in range(3)]
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             for step, which in steps:
                 desk.database.is_away = (desk.database.is_away or step == "away") and step != "back"
                 desk.database.unheard += step == "unheard"

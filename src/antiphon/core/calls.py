@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from antiphon.core.place import EndStatus, Place
 from antiphon.protocol.calls import CodeInterpreterCall, FileSearchCall, ImageGenerationCall, McpCall, WebSearchCall
 from antiphon.protocol.computer import ComputerCall
-from antiphon.protocol.events import FunctionArgumentsDone, ItemDelta, ItemPhase, PhaseType, StreamEvent
+from antiphon.protocol.events import FunctionArgumentsDone, ItemDelta, ItemPhase, PartialImage, PhaseType, StreamEvent
 from antiphon.protocol.items import FunctionCall, OutputItem
 from antiphon.protocol.parts import ItemStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+class Glimpse(Struct, frozen=True):
+    """A picture as far as it is drawn: its number from 0, the picture in base64, and what it is drawn as."""
+
+    index: int
+    image: str
+    size: str
+    quality: str
+    background: str
+    output_format: str
+
+
+Phase: TypeAlias = PhaseType | Glimpse
+"""What a hosted call may report before it is answered."""
 
 
 class OpenCall:
@@ -149,8 +165,9 @@ class Silent:
         self._began: PhaseType = began
 
     def item(self, call: OpenCall) -> OutputItem:
-        """The blank item: what came of the call is in its answer alone."""
-        return self._blank(call)
+        """The blank item: what came of the call is in its answer alone; without one it is unfinished for ever."""
+        blank = self._blank(call)
+        return unfinished(blank, "") if call.status == "incomplete" else blank
 
     def began(self, call: OpenCall) -> list[StreamEvent]:
         """The call is in progress."""
@@ -199,13 +216,28 @@ def unfinished(item: OutputItem, arguments: str) -> OutputItem:
         case McpCall():
             return replace(item, status="incomplete", arguments=arguments)
         case ImageGenerationCall():
-            return replace(item, status="failed")
+            return replace(item, status="failed", result="")  # clients read it as text whatever the status is
         case _:
             return item
 
 
-def phase_event(call: OpenCall, phase: PhaseType) -> StreamEvent:
+def phase_event(call: OpenCall, phase: Phase) -> StreamEvent:
     """A hosted call goes on."""
-    return ItemPhase(
-        type=phase, item_id=call.id, output_index=call.place.output_index, sequence_number=call.place.number()
-    )
+    place = call.place
+    match phase:
+        case Glimpse():
+            return PartialImage(
+                background=phase.background,
+                output_format=phase.output_format,
+                partial_image_b64=phase.image,
+                partial_image_index=phase.index,
+                quality=phase.quality,
+                size=phase.size,
+                item_id=place.id,
+                output_index=place.output_index,
+                sequence_number=place.number(),
+            )
+        case _:
+            return ItemPhase(
+                type=phase, item_id=place.id, output_index=place.output_index, sequence_number=place.number()
+            )

@@ -22,17 +22,18 @@ from itertools import count
 from msgspec.structs import replace
 
 from antiphon.core.calls import Lost, OpenCall, phase_event
+from antiphon.core.calls import Phase as CallPhase
 from antiphon.core.deltas import Call, Delta, Finish, FinishReason
 from antiphon.core.notes import ListOpened, Note, TurnBroken, TurnEnded
 from antiphon.core.output import Output
 from antiphon.core.past import Past, Phase
 from antiphon.core.place import EndStatus, NewId, Place
 from antiphon.core.speech import Manner, Speech
-from antiphon.core.usage import NO_USAGE, total
+from antiphon.core.usage import NO_USAGE, drawn, total
 from antiphon.protocol.calls import McpCall, McpListTools, McpToolListing
 from antiphon.protocol.events import ItemPhase, PhaseType, Snapshot, SnapshotType, StreamEvent
 from antiphon.protocol.items import OutputItem
-from antiphon.protocol.response import IncompleteDetails, Response, ResponseError
+from antiphon.protocol.response import ImageToolUsage, IncompleteDetails, Response, ResponseError, Usage
 
 
 class IllegalStep(Exception):
@@ -62,7 +63,7 @@ class Machine:
         self._new_id = new_id
         self._phase: Phase = past.phase
         self._first_index, self._broken = past.first_index, past.broken
-        self._usage = past.usage
+        self._usage, self._drawn = past.usage, past.drawn
         self._reason: FinishReason = past.reason
         self._output = Output(past.next_index, past.done, count(past.next_number).__next__)
         self._speech = Speech(self._output, past, new_id=new_id, note=self._note)
@@ -166,16 +167,21 @@ class Machine:
         """The hosted calls among them that have no answer yet."""
         return [call for call in self.calls if not self._output.is_done(call.place)]
 
-    def phase(self, call: OpenCall, phase: PhaseType) -> list[StreamEvent]:
+    def phase(self, call: OpenCall, phase: CallPhase) -> list[StreamEvent]:
         """A hosted call goes on."""
         self._expect_waiting(call)
         return [phase_event(call, phase)]
 
-    def answer(self, call: OpenCall, item: OutputItem) -> list[StreamEvent]:
-        """A hosted call is answered; ``item`` is what the client sees of it and has the call's id."""
+    def answer(self, call: OpenCall, item: OutputItem, usage: ImageToolUsage | None = None) -> list[StreamEvent]:
+        """A hosted call is answered; ``item`` is what the client sees of it and has the call's id.
+
+        ``usage``: what pictures cost in it.
+        """
         self._expect_waiting(call)
         if item.id != call.id:
             raise IllegalStep(f"the answer to {call.id} is an item with another id")
+        if usage is not None:
+            self._drawn = drawn(self._drawn, usage)
         return [self._output.end(call.place, item)]
 
     def outcome(self, now: int) -> Response:
@@ -183,7 +189,7 @@ class Machine:
         self._expect("idle")
         self._expect_answers()
         usage = self._usage or NO_USAGE
-        ending = replace(self.response, output=self.finished, usage=usage, service_tier="default")
+        ending = self._with_all(self.response, usage)
         if self._reason == "stop":
             return replace(ending, status="completed", completed_at=now)
         return replace(ending, status="incomplete", incomplete_details=IncompleteDetails(reason=self._reason))
@@ -264,8 +270,12 @@ class Machine:
         if self._phase in ("new", "ended"):
             raise IllegalStep(f"a response that is {self._phase} cannot be broken off")
         events = self._cut_short()
-        ending = replace(ending, output=self.finished, usage=self._usage, service_tier="default")
-        return events + self._end(ending, "response.failed")
+        return events + self._end(self._with_all(ending, self._usage), "response.failed")
+
+    def _with_all(self, ending: Response, usage: Usage | None) -> Response:
+        """A response with what was made and what it cost."""
+        tools = replace(ending.tool_usage, image_gen=self._drawn)
+        return replace(ending, output=self.finished, usage=usage, service_tier="default", tool_usage=tools)
 
     def _cut_short(self) -> list[StreamEvent]:
         """Close all that is open: what is being written, the calls that nobody will answer, and the lists."""

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from antiphon.core.deltas import FinishReason
 from antiphon.core.turn import Output
-from antiphon.protocol.response import Usage
+from antiphon.protocol.response import ImageToolUsage, Usage
 
 
 class ListOpened(Struct, frozen=True, array_like=True, tag="list"):
@@ -57,10 +57,11 @@ class CallStarted(Struct, frozen=True, array_like=True, tag="started"):
 
 
 class CallAnswered(Struct, frozen=True, array_like=True, tag="answered"):
-    """What the model reads of a hosted call."""
+    """What the model reads of a hosted call, and what pictures cost in it."""
 
     id: str
     output: Output
+    usage: ImageToolUsage | None = None
 
 
 Note = ListOpened | CallOpened | CallWritten | TurnEnded | TurnBroken | CallStarted | CallAnswered

@@ -1,8 +1,8 @@
 """What a request's tools and its tool choice come to, for a model: functions, and how it may choose among them.
 
-The tools of an MCP server are functions too, once the server has listed them. A tool that cannot run here is not shown
-to the model; its type is named, so that the caller can be told. A choice that demands such a tool is refused (Responses
-API reference, section 11, 25).
+The tools of an MCP server are functions too, once the server has listed them, and so is the tool that draws. A tool
+that cannot run here is not shown to the model; its type is named, so that the caller can be told. A choice that demands
+such a tool is refused (Responses API reference, section 11, 25).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET, Raw, Struct
 
+from antiphon.core.drawing import drawing_function
 from antiphon.core.echo import echoed_function
 from antiphon.core.naming import digested_name, function_name
 from antiphon.core.schemas import parameters
@@ -24,10 +25,12 @@ from antiphon.protocol.request import CreateResponse
 from antiphon.protocol.tools import (
     AllowedTool,
     FunctionTool,
+    ImageGenerationTool,
     McpTool,
     Tool,
     ToolChoiceAllowed,
     ToolChoiceFunction,
+    ToolChoiceImageGeneration,
     ToolChoiceMcp,
 )
 
@@ -44,11 +47,20 @@ class RemoteTool(Struct, frozen=True):
     listing: McpToolListing
 
 
+class DrawingTool(Struct, frozen=True):
+    """The tool that draws: the name under which the model knows it, its settings, and its place in the request."""
+
+    name: str
+    settings: ImageGenerationTool
+    index: int
+
+
 class Offer(Struct, frozen=True):
     """What the model is offered, and the types of the tools that it is not.
 
     ``allowed`` names the only functions that may be called; None: every one. ``remote`` has the tools of MCP servers,
     by the name under which the model knows them. ``handed_over`` are the tools that the upstream runs itself.
+    ``may_grow``: a server has not said yet what it has. ``drawing`` is the tool that draws, if there is one.
     """
 
     functions: list[Function]
@@ -57,27 +69,34 @@ class Offer(Struct, frozen=True):
     unavailable: list[str]
     remote: dict[str, RemoteTool] = {}
     handed_over: list[Tool] = []
+    may_grow: bool = False
+    drawing: DrawingTool | None = None
 
 
-def offer(request: CreateResponse, listed: Listed | None = None, *, hands_over: bool = False) -> Offer:
+def offer(
+    request: CreateResponse, listed: Listed | None = None, *, hands_over: bool = False, pictures: int = 0
+) -> Offer:
     """Read the tools and the choice of a request. Raises ``ApiError`` where the choice demands what cannot run here.
 
     ``listed`` has the tools of the servers by label, as far as they are known: what the choice demands of others may
-    still turn up. ``hands_over``: the upstream runs the tools of MCP servers itself.
+    still turn up. ``hands_over``: the upstream runs the tools of MCP servers itself. ``pictures``: how many stand in
+    the conversation.
     """
     listed = listed or {}
     servers = [tool for tool in request.tools if isinstance(tool, McpTool)]
     functions = [_function(tool) for tool in request.tools if isinstance(tool, FunctionTool)]
+    drawing = _drawing(request.tools, {function.name for function in functions})
+    if drawing is not None:
+        functions.append(drawing_function(drawing.name, drawing.settings, pictures))
     remote = {} if hands_over else _remote(servers, listed, {function.name for function in functions})
     functions += [_remote_function(name, tool) for name, tool in remote.items()]
     may_grow = any(hands_over or each.server_label not in listed for each in servers)
-    chosen = _Choosing(request, functions, remote, may_grow=may_grow).choice()
+    chosen = _Choosing(request, functions, remote, drawing, may_grow=may_grow).choice()
     allowed: frozenset[str] | None = None if chosen.names is None else frozenset(chosen.names)
     if chosen.mode == "none":
         allowed = frozenset()
-    elif (
-        servers and not hands_over and allowed is None
-    ):  # a tool that was left out must not turn into a function of the client's
+    elif allowed is None and ((servers and not hands_over) or drawing):
+        # a tool that was left out, or is called by another name, must not turn into a function of the client's
         allowed = frozenset(function.name for function in functions)
     return Offer(
         functions,
@@ -86,11 +105,22 @@ def offer(request: CreateResponse, listed: Listed | None = None, *, hands_over: 
         unavailable=list(dict.fromkeys(tool.type for tool in request.tools if not _runs_here(tool))),
         remote=remote,
         handed_over=list(servers) if hands_over else [],
+        may_grow=may_grow,
+        drawing=drawing,
     )
 
 
 def _runs_here(tool: Tool) -> bool:
-    return isinstance(tool, FunctionTool | McpTool)
+    return isinstance(tool, FunctionTool | McpTool | ImageGenerationTool)
+
+
+def _drawing(tools: list[Tool], taken: set[str]) -> DrawingTool | None:
+    """The tool that draws; where a function of the client's has its name, it goes by another."""
+    for index, tool in enumerate(tools):
+        if isinstance(tool, ImageGenerationTool):
+            names = ("image_generation", *(f"image_generation_{number}" for number in range(2, len(taken) + 3)))
+            return DrawingTool(next(name for name in names if name not in taken), tool, index)
+    return None
 
 
 def _function(tool: FunctionTool) -> Function:
@@ -129,11 +159,18 @@ class _Choosing:
     """The choice of a request among its functions. ``may_grow``: a server has not said yet what it has."""
 
     def __init__(
-        self, request: CreateResponse, functions: list[Function], remote: dict[str, RemoteTool], *, may_grow: bool
+        self,
+        request: CreateResponse,
+        functions: list[Function],
+        remote: dict[str, RemoteTool],
+        drawing: DrawingTool | None,
+        *,
+        may_grow: bool,
     ) -> None:
         self._request = request
         self._functions = functions
         self._remote = remote
+        self._drawing = drawing
         self._may_grow = may_grow
 
     def choice(self) -> Choice:
@@ -150,6 +187,8 @@ class _Choosing:
                 return Choice("required", [name])
             case ToolChoiceMcp() as demanded:
                 return Choice("required", self._demanded(demanded))
+            case ToolChoiceImageGeneration() if self._drawing is not None:
+                return Choice("required", [self._drawing.name])
             case ToolChoiceAllowed() as allowed:
                 return self._allowed(allowed)
             case demanded:
@@ -175,6 +214,8 @@ class _Choosing:
                 return [function.name for function in self._functions if function.name == name]
             case AllowedTool(type="mcp", server_label=str(label)):
                 return self._of_server(label, tool.name if isinstance(tool.name, str) else None)
+            case AllowedTool(type="image_generation") if self._drawing is not None:
+                return [self._drawing.name]
             case _:
                 return []
 

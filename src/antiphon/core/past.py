@@ -20,7 +20,7 @@ from antiphon.core.notes import (
 )
 from antiphon.core.place import Place
 from antiphon.core.turn import Output
-from antiphon.core.usage import total
+from antiphon.core.usage import drawn, total
 from antiphon.core.writing import WritingMessage, WritingThought
 from antiphon.protocol.calls import McpApprovalRequest, McpListTools
 from antiphon.protocol.content import ReasoningText
@@ -38,6 +38,7 @@ from antiphon.protocol.events import (
     TextDelta,
 )
 from antiphon.protocol.items import FunctionCall, Message, OutputItem, ReasoningItem
+from antiphon.protocol.response import ImageToolUsage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,6 +66,7 @@ class Past:
         self.done: dict[int, OutputItem] = {}
         self.broken: set[int] = set()
         self.usage: Usage | None = None
+        self.drawn = ImageToolUsage()
         self.reason: FinishReason = "stop"
         self.turn_ended = False
         self.message: WritingMessage | None = None
@@ -152,6 +154,8 @@ class Past:
                 self.started.add(note.id)
             case answered:
                 self.outputs[answered.id] = answered.output
+                if answered.usage is not None:
+                    self.drawn = drawn(self.drawn, answered.usage)
 
     def _snapshot(self, response: Response) -> None:
         self.response = response

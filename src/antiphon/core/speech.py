@@ -55,11 +55,13 @@ class Speech:
         self._foreign: dict[str, Foreign] = {}
         self._later: list[Delta] = []
         self._unsaid: set[str] = set()
+        self._has_called = bool(past.calls)
 
     def begin(self) -> None:
         """A new turn."""
         self.calls = {}
         self._unsaid = set()
+        self._has_called = False
 
     def hear(self, delta: Delta) -> list[StreamEvent]:
         """What the model says next, anything but its end."""
@@ -168,7 +170,7 @@ class Speech:
 
     def _may_call(self, name: str) -> bool:
         manner = self.manner
-        if self.calls and not manner.is_parallel:
+        if self._has_called and not manner.is_parallel:  # one that was dropped half said counts, too
             return False
         if name in manner.grants or (manner.allowed is not None and name not in manner.allowed):
             return False
@@ -180,6 +182,7 @@ class Speech:
         place = self._output.nowhere() if isinstance(kind, Asking) else self._place(kind.prefix)
         call = OpenCall(kind, place, key=delta.key, name=delta.name, call_id=self._new_id("call"))
         self._call = self.calls[delta.key] = call
+        self._has_called = True
         if kind.hosted:
             self.hosted_calls += 1
             self._note(CallOpened(call.id, call.key, call.name, call.call_id))

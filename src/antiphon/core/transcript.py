@@ -90,14 +90,24 @@ def added(history: list[Item], said: list[Item], kept: Mapping[str, Item]) -> li
     for position, item in enumerate(said):
         if item.id and any(_says_again(item, before) for before in known.get(item.id, [])):
             continue
-        match item:
-            case ItemReference():
-                if item.id not in kept:
-                    raise item_not_found(item.id)
-                fresh.append(Said(position, kept[item.id]))
-            case _:
-                fresh.append(Said(position, item))
+        if not is_reference(item):
+            fresh.append(Said(position, item))
+        elif item.id in kept:
+            fresh.append(Said(position, kept[item.id]))
+        else:
+            raise item_not_found(item.id)
     return fresh
+
+
+def is_reference(item: Item) -> bool:
+    """Whether an item only names one that the server knows: so clients point at a drawing too, to have it changed."""
+    match item:
+        case ItemReference():
+            return True
+        case ImageGenerationCall(status="completed"):
+            return not item.result
+        case _:
+            return False
 
 
 def _says_again(item: Item, before: Item) -> bool:

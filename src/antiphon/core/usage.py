@@ -1,8 +1,8 @@
-"""What turns cost together."""
+"""What turns cost together, and what pictures do."""
 
 from __future__ import annotations
 
-from antiphon.protocol.response import InputTokens, OutputTokens, Usage
+from antiphon.protocol.response import ImageTokens, ImageToolUsage, InputTokens, OutputTokens, Usage
 
 NO_USAGE = Usage(input_tokens=0, output_tokens=0, total_tokens=0)
 
@@ -23,4 +23,21 @@ def total(one: Usage | None, other: Usage | None) -> Usage | None:
             reasoning_tokens=one.output_tokens_details.reasoning_tokens + other.output_tokens_details.reasoning_tokens
         ),
         total_tokens=one.total_tokens + other.total_tokens,
+    )
+
+
+def drawn(one: ImageToolUsage, other: ImageToolUsage) -> ImageToolUsage:
+    """What pictures cost together."""
+    return ImageToolUsage(
+        input_tokens=one.input_tokens + other.input_tokens,
+        input_tokens_details=_by_kind(one.input_tokens_details, other.input_tokens_details),
+        output_tokens=one.output_tokens + other.output_tokens,
+        output_tokens_details=_by_kind(one.output_tokens_details, other.output_tokens_details),
+        total_tokens=one.total_tokens + other.total_tokens,
+    )
+
+
+def _by_kind(one: ImageTokens, other: ImageTokens) -> ImageTokens:
+    return ImageTokens(
+        image_tokens=one.image_tokens + other.image_tokens, text_tokens=one.text_tokens + other.text_tokens
     )

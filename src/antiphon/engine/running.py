@@ -23,11 +23,10 @@ from antiphon.protocol.response import Response
 from antiphon.tools import Unlisted
 
 if TYPE_CHECKING:
-    from antiphon.core.calls import OpenCall
+    from antiphon.core.calls import OpenCall, Phase
     from antiphon.core.machine import Machine
     from antiphon.engine.task import Task
     from antiphon.protocol.errors import ApiError
-    from antiphon.protocol.events import PhaseType
     from antiphon.protocol.response import ResponseError
     from antiphon.tools import ToolServer
 
@@ -212,6 +211,8 @@ class Running:
         return {"action": action, "response": self._task.response.id}
 
     async def _speak(self, turn: Turn) -> None:
+        if self._task.show is not None:
+            turn = await self._task.show(turn)
         self.machine.next_turn()
         async with aclosing(self._task.backend.stream(turn)) as heard:
             async for deltas in heard:
@@ -232,7 +233,7 @@ class Running:
     async def _answer(self, call: OpenCall) -> None:
         """Tools answer side by side: events are numbered and emitted by one of them at a time."""
 
-        async def report(phase: PhaseType) -> None:
+        async def report(phase: Phase) -> None:
             async with self._turnstile:
                 await self._say(self.machine.phase(call, phase))
 
@@ -246,8 +247,8 @@ class Running:
             answered = await tool.call(call, report)
         self._outputs[call.id] = answered.output
         async with self._turnstile:
-            events = self.machine.answer(call, answered.item)
-            self.machine.notes.append(CallAnswered(call.id, answered.output))
+            events = self.machine.answer(call, answered.item, answered.usage)
+            self.machine.notes.append(CallAnswered(call.id, answered.output, answered.usage))
             await self._say(events)
 
     async def _begin(self, call: OpenCall, settle: Settle) -> None:

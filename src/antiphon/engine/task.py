@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,6 +21,8 @@ from antiphon.protocol.events import ItemDone, StreamEvent
 from antiphon.protocol.items import OutputItem
 from antiphon.protocol.response import Response
 from antiphon.tools import Tool, ToolServer
+
+Show: TypeAlias = Callable[[Turn], Awaitable[Turn]]
 
 
 class Equipment(Struct, frozen=True):
@@ -59,7 +62,7 @@ class Task(Struct, frozen=True):
     A call whose name is among ``tools`` is answered here; one among ``asks`` waits for a person; any other is the
     client's. ``grants`` make the calls that a person approved, by the ids of the requests, which no model can name.
     ``allowed`` names the only functions that may be called; with None a call of any name is heard. ``most_calls``: how
-    many calls are made here for one response.
+    many calls are made here for one response. ``show``, if given, makes of each turn what the model is to see.
     """
 
     response: Response
@@ -72,6 +75,7 @@ class Task(Struct, frozen=True):
     most_calls: int | None = None
     raw_thoughts: bool = False
     opening: Opening | None = None
+    show: Show | None = None
 
     def machine(self, new_id: Callable[[str], str]) -> Machine:
         """The machine of a run that begins."""

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from antiphon.http.auth import Auth
+    from antiphon.http.files import Files
     from antiphon.http.health import Health
     from antiphon.http.models import Models
     from antiphon.http.responses import Responses
+    from antiphon.http.uploads import Uploads
     from antiphon.lifecycle import Caller
 
     Answer = Callable[[Exchange, Caller], Awaitable[None]]
@@ -39,7 +41,7 @@ _API_VERSION = re.compile(r"v1|preview|latest|(\d{4}-\d{2}-\d{2})(-preview)?")
 _EXCHANGE = "antiphon.exchange"
 
 
-def routes(responses: Responses, models: Models) -> dict[str, Mapping[str, Answer]]:
+def routes(responses: Responses, models: Models, files: Files, uploads: Uploads) -> dict[str, Mapping[str, Answer]]:
     """Every path below a mount, and what answers each of its methods."""
     return {
         "/responses": {"POST": responses.create},
@@ -48,6 +50,8 @@ def routes(responses: Responses, models: Models) -> dict[str, Mapping[str, Answe
         "/responses/{id}/input_items": {"GET": responses.input_items},
         "/models": {"GET": models.list_all},
         "/models/{id:path}": {"GET": models.retrieve},
+        **files.routes(),
+        **uploads.routes(),
     }
 
 

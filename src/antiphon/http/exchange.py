@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
+from io import BytesIO
 from time import perf_counter
 from typing import TYPE_CHECKING, Any  # ASGI scopes and messages are open
 
@@ -15,7 +16,7 @@ from antiphon.ids import random_hex
 from antiphon.protocol.errors import ApiError, body_too_large, body_too_slow, invalid_request, unsupported_content_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from starlette.types import Receive, Scope, Send
 
@@ -26,6 +27,8 @@ ECHO_CHARACTERS = 128
 UNREAD = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
 BODY_SECONDS = 120
 """How long a body may take to arrive."""
+PIECE_SECONDS = 60
+"""How long the next piece of a body may take that is read in pieces."""
 SWALLOWING_SECONDS = 3.0
 SSE = b"text/event-stream; charset=utf-8"
 _PRINTABLE = frozenset(map(chr, range(0x21, 0x7F)))
@@ -74,6 +77,32 @@ class Exchange:
             raise body_too_large(limit)
         return await self._read(limit)
 
+    async def pieces(self, limit: int) -> AsyncGenerator[bytes, None]:
+        """The body in pieces, read from the socket as fast as they are taken.
+
+        It is refused as soon as it is longer than ``limit`` bytes, says that it will be, or stops arriving.
+        """
+        if self.headers.get("content-encoding", "identity").lower() != "identity":
+            raise invalid_request("Compressed request bodies are not supported.", code="unsupported_content_encoding")
+        length = self.headers.get("content-length", "")
+        if length.isdigit() and int(length[:20]) > limit:
+            raise body_too_large(limit)
+        size, more = 0, True
+        while more:
+            try:
+                async with asyncio.timeout(PIECE_SECONDS):
+                    message = await self.receive()
+            except TimeoutError as error:
+                raise body_too_slow(PIECE_SECONDS) from error
+            if message["type"] == "http.disconnect":
+                raise ClientLeft
+            piece: bytes = message.get("body", b"")
+            size += len(piece)
+            if size > limit:
+                raise body_too_large(limit)
+            more = message.get("more_body", False)
+            yield piece
+
     async def _read(self, limit: int) -> bytes:
         try:
             async with asyncio.timeout(BODY_SECONDS):
@@ -82,19 +111,17 @@ class Exchange:
             raise body_too_slow(BODY_SECONDS) from error
 
     async def _whole(self, limit: int) -> bytes:
-        chunks: list[bytes] = []
-        size = 0
+        room = BytesIO()  # gives all that it holds without a second copy
         while True:
             message = await self.receive()
             if message["type"] == "http.disconnect":
                 raise ClientLeft
             chunk: bytes = message.get("body", b"")
-            size += len(chunk)
-            if size > limit:
+            if room.tell() + len(chunk) > limit:
                 raise body_too_large(limit)
-            chunks.append(chunk)
+            room.write(chunk)
             if not message.get("more_body", False):
-                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+                return room.getvalue()
 
     def add_header(self, name: str, values: list[str]) -> None:
         """Name something in a header of the answer. What a caller wrote may be in it: only printable ASCII goes out."""

@@ -14,9 +14,14 @@ if TYPE_CHECKING:
 
 INCLUDED_BY = {
     "input_image": "message.input_image.image_url",
+    "input_file": "message.input_image.image_url",
     "computer_screenshot": "computer_call_output.output.image_url",
 }
-"""Parts whose URL, often a whole image in base64, is listed only where the caller asks for it."""
+"""Parts whose content, often a whole image in base64, is listed only where the caller asks for it.
+
+The live service has no word for the content of a document: it is told with that of pictures.
+"""
+CONTENTS = {"image_url", "file_data"}
 
 _encode = msgspec.json.Encoder().encode
 
@@ -36,16 +41,16 @@ def _shown(row: ItemRow, hidden: set[str]) -> bytes:
     item: dict[str, Json] = msgspec.json.decode(row.json)
     for key in ("content", "output"):
         if key in item:
-            item[key] = _without_urls(item[key], hidden)
+            item[key] = _without_contents(item[key], hidden)
     return _encode(item)
 
 
-def _without_urls(content: Json, hidden: set[str]) -> Json:
-    """A part, a list of parts or a text, without the URLs of images."""
+def _without_contents(content: Json, hidden: set[str]) -> Json:
+    """A part, a list of parts or a text, without the contents of images and documents."""
     match content:
         case dict() if content.get("type") in hidden:
-            return {key: value for key, value in content.items() if key != "image_url"}
+            return {key: value for key, value in content.items() if key not in CONTENTS}
         case list():
-            return [_without_urls(part, hidden) for part in content]
+            return [_without_contents(part, hidden) for part in content]
         case _:
             return content

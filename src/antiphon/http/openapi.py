@@ -11,79 +11,25 @@ from importlib.metadata import version
 from typing import Any  # an OpenAPI document is open
 
 import msgspec
-from msgspec import Struct
 
-from antiphon.http.responses import Listing, Retrieval
+from antiphon.http.operations import OPERATIONS, Operation
 from antiphon.http.schemas import Schema, components, parameters, ref
 
 SERVERS = ("/v1", "/openai/v1")
 """The mounts that are described; the others answer the same."""
 
 _OF_ALL = (400, 401, 403, 500, 503)
-_OF_A_MODEL = (404, 413, 415, 429, 502, 504)
-
-
-class Operation(Struct, frozen=True, kw_only=True):
-    """A method of a path. ``answer`` names the schema of a success, which ``stream`` may ask for as events."""
-
-    id: str
-    summary: str
-    answer: str
-    refusals: tuple[int, ...] = ()
-    query: type[Struct] | None = None
-    is_streamed: bool = False
-
-
-OPERATIONS: dict[str, dict[str, Operation]] = {
-    "/responses": {
-        "POST": Operation(
-            id="createResponse",
-            summary="Ask a model for a response",
-            answer="Response",
-            refusals=_OF_A_MODEL,
-            is_streamed=True,
-        )
-    },
-    "/responses/{id}": {
-        "GET": Operation(
-            id="retrieveResponse",
-            summary="Read a response that is kept, or follow its events",
-            answer="Response",
-            refusals=(404, 409),
-            query=Retrieval,
-            is_streamed=True,
-        ),
-        "DELETE": Operation(id="deleteResponse", summary="Forget a response", answer="Deleted", refusals=(404,)),
-    },
-    "/responses/{id}/cancel": {
-        "POST": Operation(
-            id="cancelResponse",
-            summary="Stop a response that runs in the background; no other can be cancelled",
-            answer="Response",
-            refusals=(404,),
-        )
-    },
-    "/responses/{id}/input_items": {
-        "GET": Operation(
-            id="listInputItems",
-            summary="List the items that a response started from",
-            answer="ItemPage",
-            refusals=(404,),
-            query=Listing,
-        )
-    },
-    "/models": {"GET": Operation(id="listModels", summary="List the models that may be named", answer="ModelList")},
-    "/models/{id}": {"GET": Operation(id="retrieveModel", summary="Look up a model", answer="Model", refusals=(404,))},
-}
 
 _MEANINGS = {
     400: "The request cannot be understood, or asks for what cannot be done; `param` says where.",
     401: "There is no key, or one that opens nothing.",
     403: "The `Host` does not name this server, which has no keys and answers this machine alone.",
     404: "What is named is unknown, was deleted, was never kept, or is somebody else's.",
+    408: "The body did not arrive in time.",
     409: "The events of this response are not kept any more; the response is.",
     413: "The body is longer than this server takes.",
-    415: "The body is not declared as JSON.",
+    415: "The body is not declared as JSON, or not as a form where a file is sent.",
+    416: "The file has no such range.",
     429: "The model behind this server takes no more requests for now.",
     500: "This server failed.",
     502: "The model behind this server failed.",
@@ -94,11 +40,12 @@ _MEANINGS = {
 _PLAINLY = {200: "Done.", 503: "The storage cannot be written."}
 
 _QUERY_MEANINGS = {
-    "after": "The id of an item: the page begins behind it.",
+    "after": "The id of an item or a file: the page begins behind it.",
     "include": "What is shown besides; also written `include[]`, and several joined with commas.",
     "include_obfuscation": "Whether deltas are padded to hide how long they are.",
-    "limit": "How many items a page holds at most.",
+    "limit": "How many a page holds at most.",
     "order": "The newest first (`desc`), or the oldest.",
+    "purpose": "What the files were uploaded for.",
     "starting_after": "The number of an event: the stream begins behind it.",
     "stream": "Whether the events of the response are sent instead of the response, those to come as they come.",
 }
@@ -221,24 +168,30 @@ def _operation(operation: Operation) -> Schema:
     described: Schema = {"operationId": operation.id, "summary": operation.summary}
     if operation.query is not None:
         described["parameters"] = [_parameter(name, schema) for name, schema in parameters(operation.query).items()]
-    if operation.id == "createResponse":
-        described["requestBody"] = {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": ref("CreateResponse"),
-                    "examples": {name: {"value": value} for name, value in REQUESTS.items()},
-                }
-            },
-        }
+    if (content := _sent(operation)) is not None:
+        described["requestBody"] = {"required": True, "content": content}
     answers: dict[str, Any] = {"200": _success(operation)}  # OpenAPI is open
     for status in sorted({*_OF_ALL, *operation.refusals}):
         answers[str(status)] = {"$ref": f"#/components/responses/{_refusal_name(status)}"}
     return described | {"responses": answers}
 
 
+def _sent(operation: Operation) -> Schema | None:
+    """What the body of a request holds; None where it has none."""
+    if operation.form is not None:
+        return {"multipart/form-data": {"schema": operation.form}}
+    if operation.body is None:
+        return None
+    described: Schema = {"schema": ref(operation.body)}
+    if operation.id == "createResponse":
+        described["examples"] = {name: {"value": value} for name, value in REQUESTS.items()}
+    return {"application/json": described}
+
+
 def _success(operation: Operation) -> Schema:
-    content: Schema = {"application/json": {"schema": ref(operation.answer)}}
+    content: Schema = {"application/octet-stream": {}}
+    if operation.answer is not None:
+        content = {"application/json": {"schema": ref(operation.answer)}}
     headers = _OF_EVERY_ANSWER + (_OF_A_RUN if operation.id == "createResponse" else ())
     if operation.is_streamed:
         content["text/event-stream"] = {"schema": _EVENT}

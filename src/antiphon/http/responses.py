@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -9,6 +11,8 @@ from msgspec import Meta, Struct
 from antiphon.http import streaming
 from antiphon.http.listing import listed
 from antiphon.lifecycle.background import is_background, read_kept
+from antiphon.lifecycle.inlining import sized
+from antiphon.lifecycle.seeing import shows
 from antiphon.protocol.errors import invalid_request
 from antiphon.protocol.reading import read_query, read_request
 from antiphon.protocol.refusals import events_expired, response_not_found
@@ -20,9 +24,12 @@ if TYPE_CHECKING:
     from antiphon.lifecycle import Caller, Prepared
     from antiphon.lifecycle.background import Background
     from antiphon.lifecycle.lifecycle import Lifecycle
+    from antiphon.protocol.reading import Received
     from antiphon.store.hub import Hub
     from antiphon.store.store import Store
 
+THREADED = 1024 * 1024
+"""Bytes of a body from which on it is read in a thread: that takes milliseconds."""
 LAST_NUMBER = 2**31 - 1
 """No event has a higher number; a database may know none."""
 
@@ -75,42 +82,59 @@ class Responses:
 
     async def create(self, exchange: Exchange, caller: Caller) -> None:
         """``POST /responses``: the response, or its events."""
-        received = read_request(await exchange.body(self._body_limit))
-        prepared = await self._lifecycle.prepare(received, caller, path_deployment=exchange.params.get("deployment"))
+        received = await self._received(exchange)
+        preparing = self._lifecycle.prepare(
+            received,
+            caller,
+            path_deployment=exchange.params.get("deployment"),
+            painter=exchange.headers.get("x-ms-oai-image-generation-deployment"),
+        )
+        # What is shown is fetched and looked at, which takes a while; all else is done before a client can leave.
+        prepared = await (streaming.attended(exchange, preparing) if shows(received.request.input) else preparing)
         if prepared.ignored:
             exchange.add_header("x-ignored-params", prepared.ignored)
         if prepared.unavailable:
             exchange.add_header("x-unavailable-tools", prepared.unavailable)
         if received.request.background:
-            await self._queue(exchange, prepared, is_streamed=received.request.stream is True)
+            await self._queue(exchange, prepared, caller, is_streamed=received.request.stream is True)
         elif received.request.stream:
             filler = streaming.FILLER if _is_obfuscated(received.request) else None
             await streaming.stream(exchange, self._lifecycle, prepared, filler=filler, end=self._end)
         else:
             await streaming.whole(exchange, self._lifecycle, prepared)
 
-    async def _queue(self, exchange: Exchange, prepared: Prepared, *, is_streamed: bool) -> None:
+    async def _received(self, exchange: Exchange) -> Received:
+        """What was asked for; its body is dropped with this frame."""
+        body = await exchange.body(self._body_limit)
+        return await asyncio.to_thread(read_request, body) if len(body) > THREADED else read_request(body)
+
+    async def _queue(self, exchange: Exchange, prepared: Prepared, caller: Caller, *, is_streamed: bool) -> None:
         """The response that waits, or all its events: durable before the first byte is sent."""
         queued = await self._background.enqueue(prepared)
         if is_streamed:
-            await streaming.follow(exchange, self._hub, queued.seq, after=-1, end=self._end)
+            await self._follow(exchange, queued.seq, caller, after=-1)
         else:
             await exchange.answer_with(queued.response)
+
+    async def _follow(self, exchange: Exchange, job: int, caller: Caller, *, after: int) -> None:
+        filled = partial(self._background.shelf.filled, tenant=caller.tenant)
+        await streaming.follow(exchange, partial(self._hub.follow, job, after=after), filled=filled, end=self._end)
 
     async def retrieve(self, exchange: Exchange, caller: Caller) -> None:
         """``GET /responses/{id}``: the response as it is now, or its events behind a number."""
         asked = read_query(exchange.query.multi_items(), Retrieval)
         found = await self._background.find(exchange.params["id"], caller)
         if not asked.stream:
-            await exchange.answer(await self._background.as_it_is(found))
+            await exchange.answer(await self._background.as_it_is(found, caller))
             return
         after = -1 if asked.starting_after is None else min(asked.starting_after, LAST_NUMBER)
         if found.state is not None:
-            await streaming.follow(exchange, self._hub, found.seq, after=after, end=self._end)
+            await self._follow(exchange, found.seq, caller, after=after)
         elif is_background(found):
             raise events_expired(exchange.params["id"])
         else:
-            await streaming.retell(exchange, read_kept(found), after=after, end=self._end)
+            whole = await self._background.as_it_is(found, caller)
+            await streaming.retell(exchange, read_kept(whole), after=after, end=self._end)
 
     async def delete(self, exchange: Exchange, caller: Caller) -> None:
         """``DELETE /responses/{id}``: one that runs is cancelled first."""
@@ -134,7 +158,8 @@ class Responses:
             raise invalid_request(f"No item with id '{asked.after}' in this list.", param="after") from error
         if page is None:
             raise response_not_found(id)
-        await exchange.answer(listed(page, asked.include))
+        text = await sized(sum(len(row.json) for row in page.rows), listed, page, asked.include)
+        await exchange.answer(await self._background.shelf.filled(text, caller.tenant))
 
 
 def _is_obfuscated(request: CreateResponse) -> bool:

@@ -17,6 +17,15 @@ from antiphon.http.responses import Deleted
 from antiphon.protocol.content import InputPart, LongText, MessagePart
 from antiphon.protocol.errors import ErrorBody
 from antiphon.protocol.events import StreamEvent
+from antiphon.protocol.files import (
+    CompleteUpload,
+    CreateUpload,
+    FileDeleted,
+    FileList,
+    FileObject,
+    UploadObject,
+    UploadPart,
+)
 from antiphon.protocol.items import Item, OutputItem, Role
 from antiphon.protocol.request import CreateResponse
 from antiphon.protocol.response import Response
@@ -57,8 +66,9 @@ class Health(Struct, frozen=True, kw_only=True):
     status: Literal["ok", "store unavailable"]
 
 
-_READ = (CreateResponse, ShortMessage, ShortReference)
-_SENT = (Response, ItemPage, Deleted, Model, ModelList, ErrorBody, Health)
+_READ = (CreateResponse, ShortMessage, ShortReference, CreateUpload, CompleteUpload)
+_FILES = (FileObject, FileDeleted, FileList, UploadObject, UploadPart)
+_SENT = (Response, ItemPage, Deleted, Model, ModelList, ErrorBody, Health, *_FILES)
 _EVENTS = get_args(StreamEvent)
 _UNIONS = {
     "Item": Item,

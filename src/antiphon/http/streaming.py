@@ -8,24 +8,35 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from antiphon.backends import UpstreamError
 from antiphon.core.sse import FILLER_LENGTH, frames
 from antiphon.core.telling import retold
-from antiphon.http.exchange import SSE
+from antiphon.http.exchange import SSE, ClientLeft
 from antiphon.http.faults import as_api_error
 from antiphon.ids import letters
+from antiphon.lifecycle.filling import told_apart
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from antiphon.http.exchange import Exchange
     from antiphon.lifecycle import Prepared
     from antiphon.lifecycle.lifecycle import Lifecycle
     from antiphon.protocol.events import StreamEvent
     from antiphon.protocol.response import Response
-    from antiphon.store.hub import Hub
+
+    Fill = Callable[[bytes], Awaitable[bytes]]
+
+
+class Follow(Protocol):
+    """Sends the events of a job as they come; True where the terminal event was the last of them."""
+
+    def __call__(self, *, send: Callable[[bytes], Awaitable[None]]) -> Coroutine[None, None, bool]:
+        """See `antiphon.store.hub.Hub.follow`."""
+        ...
+
 
 T = TypeVar("T")
 
@@ -73,18 +84,29 @@ async def whole(exchange: Exchange, lifecycle: Lifecycle, prepared: Prepared) ->
         await exchange.answer_with(response)
 
 
-async def follow(exchange: Exchange, hub: Hub, seq: int, *, after: int, end: bytes) -> None:
-    """Answer with the events of a background response behind number ``after``; a client that leaves stops nothing.
+async def attended(exchange: Exchange, work: Coroutine[None, None, T]) -> T:
+    """What comes of work that is given up where its client leaves. Raises `ClientLeft`, and what the work raises."""
+    task = await _while_there(exchange, work)
+    if task.cancelled():
+        raise ClientLeft
+    return task.result()
 
-    What ends before its terminal event, as this process stops, has no end mark: the client goes on elsewhere.
+
+async def follow(exchange: Exchange, events: Follow, *, filled: Fill, end: bytes) -> None:
+    """Answer with the events of a background response; a client that leaves stops nothing.
+
+    ``filled`` fills in the pictures that lie elsewhere. What ends before its terminal event, as this process stops, has
+    no end mark: the client goes on elsewhere.
     """
     await exchange.start(200, SSE, HEADERS)
 
     async def send(block: bytes) -> None:
-        if not exchange.push(block):
-            await exchange.write(block)
+        for piece in told_apart(block):
+            whole = await filled(piece)
+            if not exchange.push(whole):
+                await exchange.write(whole)
 
-    followed = await _while_there(exchange, hub.follow(seq, after=after, send=send))
+    followed = await _while_there(exchange, events(send=send))
     if not followed.cancelled():
         await exchange.write(end if followed.result() else b"", more=False)
 

@@ -8,9 +8,11 @@ import msgspec
 from msgspec import Struct
 
 from antiphon.backends import Backend
+from antiphon.core.transcript import Said
 from antiphon.core.turn import Output
 from antiphon.engine.task import Task
 from antiphon.ids import Ids
+from antiphon.protocol.parts import Json
 from antiphon.protocol.request import CreateResponse
 from antiphon.store import ItemRow
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from antiphon.protocol.response import Response
 
 EVERY_MODEL = "*"
+DAY_SECONDS = 86_400
 
 
 class Caller(Struct, frozen=True):
@@ -33,7 +36,9 @@ class Deployment(Struct, frozen=True):
 
     ``model`` is what the response says that answered; None: the name that the caller used. ``fetch_images``: images
     that are named by a URL are fetched here and handed on as data. ``raw_thoughts``: reasoning is shown as it is.
-    ``vision``: it sees images that tools give. ``pass_through``: its upstream runs the tools of MCP servers itself.
+    ``vision``: it sees images, whose longer edge has ``image_side`` pixels at most. ``read_files``: documents are read
+    here and handed on as text, and as pictures of their pages where ``shows_pages``; else their content is.
+    ``pass_through``: its upstream runs the tools of MCP servers itself.
     """
 
     name: str
@@ -42,6 +47,9 @@ class Deployment(Struct, frozen=True):
     fetch_images: bool = False
     raw_thoughts: bool = False
     vision: bool = True
+    image_side: int = 2048
+    read_files: bool = True
+    shows_pages: bool = False
     pass_through: bool = False
 
 
@@ -63,26 +71,31 @@ class Order(Struct, frozen=True):
 
     ``request.input`` holds only the items that bring secrets: of the others all that a run needs is kept. ``answered``
     are the ids of the requests for an approval that it answers, ``anew`` the labels of the servers that are listed
-    anew, as the lists in the context were made for something else.
+    anew, as the lists in the context were made for something else. ``painter`` is the image deployment that draws, and
+    ``pointed`` are the ids of the drawings to which the input points.
     """
 
     name: str
     request: CreateResponse
     answered: list[str] = []
     anew: list[str] = []
+    painter: str | None = None
+    pointed: list[str] = []
 
 
 class Prepared(Struct, frozen=True):
     """A request that is ready to run, with all that will be kept of it.
 
-    ``ignored`` and ``unavailable`` name the parameters and the types of tools that had no effect.
+    ``said`` are the items that it adds, and ``extras`` the keys beside each item of its input that only the caller
+    understands. ``ignored`` and ``unavailable`` name the parameters and the types of tools that had no effect.
     """
 
     order: Order
     task: Task
     caller: Caller
     ids: Ids
-    inputs: list[ItemRow]
+    said: list[Said]
+    extras: list[dict[str, Json]]
     ignored: list[str]
     unavailable: list[str]
 

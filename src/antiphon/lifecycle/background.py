@@ -22,11 +22,10 @@ from antiphon.core.machine import Machine
 from antiphon.core.notes import Note
 from antiphon.core.replay import replayed
 from antiphon.ids import Ids
-from antiphon.lifecycle import Caller, Order, encode, made_items
+from antiphon.lifecycle import Caller, encode, made_items
 from antiphon.protocol.errors import ApiError
-from antiphon.protocol.refusals import approval_spent, not_cancellable_synchronous, response_not_found, sealing_key_lost
+from antiphon.protocol.refusals import approval_spent, not_cancellable_synchronous, response_not_found
 from antiphon.protocol.response import Response, ResponseError
-from antiphon.sealing import CannotOpen
 from antiphon.store import Final
 from antiphon.store.approvals import AlreadySpent
 
@@ -36,15 +35,18 @@ if TYPE_CHECKING:
     from antiphon.core.turn import Output
     from antiphon.engine.task import Task
     from antiphon.lifecycle import Prepared
+    from antiphon.lifecycle.keeping import Keeping
     from antiphon.lifecycle.preparing import Preparing
     from antiphon.protocol.events import StreamEvent
-    from antiphon.sealing import Seal
     from antiphon.store.jobs import Claim, Found, Jobs, Kept
     from antiphon.store.store import Store
     from antiphon.store.waker import Waker
     from antiphon.store.writer import RunLog
 
 log = logging.getLogger(__name__)
+
+SERVER_ERRORS = 500
+"""From this status on, an error tells of this server or of one that it depends on."""
 
 WORN_OUT = ResponseError(code="server_error", message="The run was interrupted too often, and is not tried again.")
 
@@ -64,14 +66,15 @@ class Background:
         store: Store,
         jobs: Jobs,
         *,
-        seal: Seal,
+        keeping: Keeping,
         waker: Waker,
         told: Callable[[Mapping[int, Chunk]], None],
     ) -> None:
         self._preparing = preparing
+        self._keeping = keeping
+        self.shelf = keeping.shelf
         self._store = store
         self._jobs = jobs
-        self._seal = seal
         self._waker = waker
         self._told = told
 
@@ -86,12 +89,15 @@ class Background:
         pack = Pack(0)
         pack.add(machine.queue())
         response = machine.response
+        async with self.shelf.fresh_board(prepared.caller.tenant, response.id) as board:
+            inputs = await self._keeping.inputs(prepared, board)
+            sealed = await self._keeping.sealed(prepared, board)
         try:
             seq = await self._jobs.enqueue(
-                self._preparing.row(response, prepared.caller),
-                inputs=prepared.inputs,
+                self._keeping.row(response, prepared.caller, inputs=inputs, content=encode(response)),
+                inputs=inputs,
                 opening=_taken(pack),
-                sealed=self._seal.seal(encode(prepared.order), _bound(response.id, prepared.caller)),
+                sealed=sealed,
                 spending=self._preparing.spending(prepared),
             )
         except AlreadySpent as error:
@@ -106,12 +112,13 @@ class Background:
             raise response_not_found(id)
         return found
 
-    async def as_it_is(self, found: Found) -> bytes:
+    async def as_it_is(self, found: Found, caller: Caller) -> bytes:
         """The JSON of a response: as it ended, or as far as it has come."""
-        if found.state in {None, "ended"}:
-            return found.response
-        chunks = await self._jobs.whole_log(found.seq)
-        return await asyncio.to_thread(_so_far, chunks) or found.response  # a long log takes a while to read
+        text = found.response
+        if found.state not in {None, "ended"}:
+            chunks = await self._jobs.whole_log(found.seq)
+            text = await asyncio.to_thread(_so_far, chunks) or text  # a long log takes a while to read
+        return await self.shelf.filled(text, caller.tenant)
 
     async def cancel(self, id: str, caller: Caller) -> bytes:
         """End a response that runs, and return it; one that has ended is returned as it is.
@@ -125,7 +132,7 @@ class Background:
         if found.state not in {None, "ended"}:
             await self._end(found.seq, Machine.cancel)
             found = await self.find(id, caller)
-        return found.response
+        return await self.shelf.filled(found.response, caller.tenant)
 
     async def delete(self, id: str, caller: Caller) -> None:
         """Forget a response; one that runs is cancelled first. The next sweep erases its log.
@@ -150,13 +157,14 @@ class Background:
             task = await self._task(claim, kept)
         except ApiError as error:
             log.warning("job cannot run", extra={"action": "job_cannot_run", "response": kept.id, "code": error.code})
-            await self.fail(claim.seq, ResponseError(code="server_error", message=error.error.message))
+            code = error.code if error.status < SERVER_ERRORS and error.code else "server_error"
+            await self.fail(claim.seq, ResponseError(code=code, message=error.error.message))
             return
         if task is not None:
             # a predecessor may have left a long log, which takes a while to read: others go on meanwhile
             machine = await asyncio.to_thread(task.machine_after, _entries(kept.log), ids.new)
             run_log = open_log(kept.log[-1].last + 1)
-            response = await self._go_on(task, machine, run_log)
+            response = await self._go_on(task, machine, run_log, Caller(kept.tenant))
             log.info(
                 "response finished",
                 extra={"action": "response_finished", "response": response.id, "status": response.status},
@@ -173,23 +181,24 @@ class Background:
     async def _task(self, claim: Claim, kept: Kept) -> Task | None:
         """The task of a job; None where its response was deleted."""
         caller = Caller(kept.tenant)
-        try:
-            order = _decode_order(self._seal.open(claim.sealed or "", _bound(kept.id, caller)))
-        except CannotOpen as error:
-            raise sealing_key_lost() from error
+        order = self._keeping.order(claim.sealed or "", kept.id, caller)
         return await self._preparing.again(order, _decode_response(kept.response), caller)
 
-    async def _go_on(self, task: Task, machine: Machine, run_log: RunLog) -> Response:
+    async def _go_on(self, task: Task, machine: Machine, run_log: RunLog, caller: Caller) -> Response:
         finals: list[Final] = []
+        board = self.shelf.board(caller.tenant, task.response.id)
 
         async def keep(response: Response, outputs: Mapping[str, Output]) -> None:
-            finals.append(_final(response, outputs))
+            finals.append(await self._keeping.final(response, outputs, board))
 
         async def emit(events: list[StreamEvent]) -> None:
+            noted = machine.take_notes()
+            events = await board.events(events)
+            notes = await self._keeping.notes(noted, board)
             if finals:
-                await run_log.finish(events, machine.take_notes(), finals[-1])
+                await run_log.finish(events, notes, finals[-1])
             else:
-                await run_log.append(events, machine.take_notes())
+                await run_log.append(events, notes)
 
         return await engine.go_on(task, machine, now=self._preparing.now, emit=emit, keep=keep, settle=run_log.written)
 
@@ -208,7 +217,6 @@ class Queued(Struct, frozen=True):
     response: Response
 
 
-_decode_order = msgspec.json.Decoder(Order).decode
 _decode_response = msgspec.json.Decoder(Response).decode
 _glance = msgspec.json.Decoder(Glance).decode
 
@@ -218,14 +226,9 @@ def is_background(found: Found) -> bool:
     return found.state is not None or _glance(found.response).background
 
 
-def read_kept(found: Found) -> Response:
-    """A finished response as it is kept."""
-    return _decode_response(found.response)
-
-
-def _bound(id: str, caller: Caller) -> str:
-    """What an order is sealed for: it opens for this response alone."""
-    return f"order {caller.tenant} {id}"
+def read_kept(text: bytes) -> Response:
+    """A finished response from its JSON."""
+    return _decode_response(text)
 
 
 def _taken(pack: Pack) -> Chunk:

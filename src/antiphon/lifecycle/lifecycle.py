@@ -6,7 +6,6 @@ import logging
 from typing import TYPE_CHECKING
 
 from antiphon import engine
-from antiphon.lifecycle import made_items
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from antiphon.core.turn import Output
     from antiphon.engine.running import Emit
     from antiphon.lifecycle import Caller, Prepared
+    from antiphon.lifecycle.keeping import Keeping
     from antiphon.lifecycle.preparing import Preparing
     from antiphon.protocol.reading import Received
     from antiphon.protocol.response import Response
@@ -25,13 +25,16 @@ log = logging.getLogger(__name__)
 class Lifecycle:
     """Takes requests to responses."""
 
-    def __init__(self, preparing: Preparing, store: Store) -> None:
+    def __init__(self, preparing: Preparing, store: Store, keeping: Keeping) -> None:
         self._preparing = preparing
         self._store = store
+        self._keeping = keeping
 
-    async def prepare(self, received: Received, caller: Caller, *, path_deployment: str | None = None) -> Prepared:
+    async def prepare(
+        self, received: Received, caller: Caller, *, path_deployment: str | None = None, painter: str | None = None
+    ) -> Prepared:
         """See `Preparing.prepare`; what had no effect is logged."""
-        prepared = await self._preparing.prepare(received, caller, path_deployment=path_deployment)
+        prepared = await self._preparing.prepare(received, caller, path_deployment=path_deployment, painter=painter)
         if prepared.ignored or prepared.unavailable:
             log.warning(
                 "parts of a request had no effect",
@@ -49,8 +52,7 @@ class Lifecycle:
 
         async def keep(response: Response, outputs: Mapping[str, Output]) -> None:
             if response.store:
-                row = self._preparing.row(response, prepared.caller)
-                await self._store.save(row, inputs=prepared.inputs, outputs=made_items(response, outputs))
+                await self._keep(prepared, response, outputs)
 
         response = await engine.run(
             prepared.task,
@@ -65,3 +67,11 @@ class Lifecycle:
             extra={"action": "response_finished", "response": response.id, "status": response.status},
         )
         return response
+
+    async def _keep(self, prepared: Prepared, response: Response, outputs: Mapping[str, Output]) -> None:
+        """Store a final response."""
+        async with self._keeping.shelf.fresh_board(prepared.caller.tenant, response.id) as board:
+            inputs = await self._keeping.inputs(prepared, board)
+            final = await self._keeping.final(response, outputs, board)
+        row = self._keeping.row(response, prepared.caller, inputs=inputs, content=final.response)
+        await self._store.save(row, inputs=inputs, outputs=final.outputs)

@@ -5,64 +5,50 @@ Policy stands here, not in the turn loop.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 from msgspec.structs import replace
 
 from antiphon.core.approvals import consented, decisions, fresh_answers
-from antiphon.core.echo import opened, without_secret_keys, without_secrets
+from antiphon.core.echo import opened, without_secrets
 from antiphon.core.offer import Offer, offer
 from antiphon.core.outputs import in_words
-from antiphon.core.transcript import Said, added, transcript
+from antiphon.core.pictures import pictures, pointed_first
+from antiphon.core.transcript import Said, added, is_reference, transcript
 from antiphon.core.turn import Output, Turn
 from antiphon.engine.task import Task
 from antiphon.ids import Ids
-from antiphon.images import with_fetched_images
-from antiphon.lifecycle import EVERY_MODEL, Caller, Deployment, Order, Policy, Prepared, encode
+from antiphon.lifecycle import EVERY_MODEL, Caller, Deployment, Order, Policy, Prepared
 from antiphon.lifecycle.remotes import Party, known_lists, outdated
-from antiphon.protocol.calls import McpListTools, ToolSearchOutput
+from antiphon.lifecycle.unmet import nothing_said, refuse_what_is_missing, without_effect
+from antiphon.protocol.calls import McpListTools
 from antiphon.protocol.checks import check
-from antiphon.protocol.content import InputFile, InputImage
-from antiphon.protocol.errors import invalid_request, missing_parameter, unknown_parameter
-from antiphon.protocol.items import (
-    PREFIXES,
-    AdditionalTools,
-    ConfigurationUpdate,
-    FunctionCallOutput,
-    Item,
-    ItemReference,
-    Message,
-)
-from antiphon.protocol.parts import Json
-from antiphon.protocol.reading import Received
+from antiphon.protocol.errors import missing_parameter, unknown_parameter
+from antiphon.protocol.items import PREFIXES, Item
 from antiphon.protocol.refusals import (
-    conversation_not_found,
-    file_not_found,
     model_not_found,
     previous_response_in_progress,
     previous_response_not_found,
-    prompt_not_found,
     tool_unavailable,
 )
-from antiphon.protocol.request import CreateResponse
-from antiphon.protocol.response import Response
-from antiphon.protocol.tools import McpTool
 from antiphon.protocol.tools import Tool as RequestTool
-from antiphon.store import ItemRow, ResponseRow
+from antiphon.store import ItemRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from antiphon.engine.task import Opening
+    from antiphon.core.approvals import Decision
+    from antiphon.lifecycle.drawings import Drawings
     from antiphon.lifecycle.remotes import Remotes
-    from antiphon.outbound import Outbound
+    from antiphon.protocol.reading import Received
+    from antiphon.protocol.request import CreateResponse
+    from antiphon.protocol.response import Response
     from antiphon.store.approvals import Spending
     from antiphon.store.store import Store
-    from antiphon.tools import Tool
-
-DAY_SECONDS = 86_400
+    from antiphon.tools import Tool, ToolServer
 
 
 class History(Struct, frozen=True):
@@ -80,7 +66,7 @@ class Preparing:
         *,
         store: Store,
         deployments: Mapping[str, Deployment],
-        outbound: Outbound,
+        drawings: Drawings,
         remotes: Remotes,
         policy: Policy,
         now: Callable[[], int],
@@ -88,14 +74,18 @@ class Preparing:
         self._store = store
         self._remotes = remotes
         self._deployments = deployments
-        self._outbound = outbound
+        self._drawings = drawings
+        self._seeing = drawings.seeing
         self._policy = policy
         self.now = now
 
-    async def prepare(self, received: Received, caller: Caller, *, path_deployment: str | None = None) -> Prepared:
+    async def prepare(
+        self, received: Received, caller: Caller, *, path_deployment: str | None = None, painter: str | None = None
+    ) -> Prepared:
         """Decide all that can be decided before a model is asked. Raises ``ApiError`` for what cannot be done.
 
         ``path_deployment`` is the deployment that the request's path names; it counts for more than the body's model.
+        ``painter`` is the image deployment that a header names; the tool's own model counts for more.
         """
         request = received.request
         name = path_deployment or request.model or self._policy.default_deployment
@@ -103,37 +93,35 @@ class Preparing:
             raise missing_parameter("model")
         deployment = self._deployment(name)
         check(request)
-        _refuse_what_is_missing(request)
+        refuse_what_is_missing(request)
         offered = offer(request, hands_over=deployment.pass_through)
-        ignored = received.ignored + _without_effect(request)
         self._refuse_ignored(received.ignored, offered.unavailable)
+        order = Order(name, request, painter=self._drawings.painter(offered.drawing, painter), pointed=_named(request))
+        await self._drawings.check(offered.drawing, caller)
+        ignored = [*without_effect(request), *self._drawings.without_effect(offered.drawing, order.painter)]
         ids = Ids.of_chain(request.previous_response_id, self.now)
         history = await self._history(request.previous_response_id, caller)
         said = await self._said(request, history, caller=caller, ids=ids)
-        if deployment.fetch_images:  # kept as they were fetched: a URL may be dead when the chain goes on
-            said = await self._with_images(said)
+        items = await self._seeing.fetched(_items_of(said), deployment)
+        said = [Said(each.position, item) for each, item in zip(said, items, strict=True)]
         response = opened(request, id=ids.new("resp"), created_at=self.now(), model=deployment.model or name)
-        context = History([*history.items, *_items_of(said)], history.outputs)
-        order = Order(name, request)
+        context = History([*history.items, *items], history.outputs)
         if not deployment.pass_through:
-            answered = fresh_answers(history.items, _items_of(said))
-            order = Order(name, request, answered, await self._outdated(request, context, caller))
+            anew = await self._outdated(request, context, caller)
+            order = replace(order, answered=fresh_answers(history.items, items), anew=anew)
         await self._check_answers(order, response, context, caller)
         task = await self._task(order, response, context, caller)
         if not task.turn.items and request.instructions is None:
-            raise invalid_request(
-                "One of \"input\" or \"previous_response_id\" or 'prompt' or 'conversation_id' must be provided.",
-                param="input",
-                code="missing_required_parameter",
-            )
+            raise nothing_said()
         secret = [each.item for each in said if without_secrets(each.item) is not each.item]
         return Prepared(
             order=replace(order, request=replace(request, input=secret)),
             task=task,
             caller=caller,
             ids=ids,
-            inputs=[_row(each, received.extras) for each in said],
-            ignored=ignored,
+            said=said,
+            extras=received.extras,
+            ignored=received.ignored + ignored,
             unavailable=offered.unavailable,
         )
 
@@ -149,19 +137,6 @@ class Preparing:
         secret = {item.id: item for item in order.request.input}
         items = [secret.get(item.id, item) for item in history.items]
         return await self._task(order, response, History(items, history.outputs), caller)
-
-    def row(self, response: Response, caller: Caller) -> ResponseRow:
-        """A response as it is kept from now on, as long as the policy says."""
-        return ResponseRow(
-            id=response.id,
-            tenant=caller.tenant,
-            status=response.status,
-            model=response.model,
-            created_at=response.created_at,
-            expires_at=response.created_at + self._policy.retention_days * DAY_SECONDS,
-            response=encode(response),
-            previous_id=response.previous_response_id,
-        )
 
     async def _outdated(self, request: CreateResponse, context: History, caller: Caller) -> list[str]:
         """The labels of the MCP servers that are listed anew though the context has a list."""
@@ -188,34 +163,41 @@ class Preparing:
     async def _task(self, order: Order, response: Response, context: History, caller: Caller) -> Task:
         """The task of a response whose transcript is made of ``context``: all that is there when it begins."""
         deployment = self._deployment(order.name)
-        offered = offer(order.request, known_lists(order, context.items), hands_over=deployment.pass_through)
         items, outputs = context.items, context.outputs
-        opening: Opening | None = None
+        party = _party(response, deployment, caller)
+        servers: dict[str, ToolServer] = {}
+        decided: list[Decision] = []
         granted: dict[str, Tool] = {}
         if not deployment.pass_through:
-            party = _party(response, deployment, caller)
             servers = self._remotes.named(order.request, party)
             decided = decisions(items, order.answered)
             granted = self._remotes.granted(items, servers, decided)
-            if servers or decided:
-                opening = self._remotes.opening(order, items, servers=servers, decided=decided, party=party)
             consent = consented(items, granted)
             items, outputs = consent.items, {**outputs, **consent.outputs}
-        items = transcript(items)
-        if deployment.fetch_images:
-            items = await with_fetched_images(items, self._outbound)
+        items = pointed_first(transcript(items), order.pointed)
+        shown = pictures(items, order.pointed)
+        known = known_lists(order, context.items)
+        offered = offer(order.request, known, hands_over=deployment.pass_through, pictures=len(shown))
+        opening = None
+        if servers or decided:
+            equip = partial(self._remotes.equipment, order.request, known, servers, party, len(shown))
+            opening = self._remotes.opening(known, servers=servers, decided=decided, party=party, equip=equip)
+        items = await self._seeing.seen(items, deployment, caller, draws=offered.drawing is not None)
         if not deployment.vision:
             outputs = dict[str, Output]({id: in_words(output) for id, output in outputs.items()})
         most = self._policy.max_tool_calls
+        turn = _turn(order.request, offered, model=order.name, items=items, outputs=outputs)
         return Task(
             response=response,
-            turn=_turn(order.request, offered, model=order.name, items=items, outputs=outputs),
+            turn=turn,
             backend=deployment.backend,
+            tools=self._drawings.tools(offered.drawing, order, shown, deployment=deployment, caller=caller),
             grants=granted,
             allowed=offered.allowed,
             most_calls=most if response.max_tool_calls is None else min(most, response.max_tool_calls),
             raw_thoughts=deployment.raw_thoughts,
             opening=opening,
+            show=self._drawings.sight(deployment, turn, offered, caller),
         )
 
     def _deployment(self, name: str) -> Deployment:
@@ -245,15 +227,11 @@ class Preparing:
     async def _said(self, request: CreateResponse, history: History, *, caller: Caller, ids: Ids) -> list[Said]:
         """What the request adds, every item with an id and every reference resolved."""
         known = {item.id for item in history.items}
-        wanted = [item.id for item in request.input if isinstance(item, ItemReference) and item.id not in known]
+        wanted = [item.id for item in request.input if is_reference(item) and item.id not in known]
         rows = await self._store.find_items(wanted, tenant=caller.tenant) if wanted else {}
         kept = {item.id: item for item in _items(list(rows.values()))}
         said = [item if item.id else replace(item, id=ids.new(PREFIXES[type(item)])) for item in request.input]
         return added(history.items, said, kept)
-
-    async def _with_images(self, said: list[Said]) -> list[Said]:
-        items = await with_fetched_images(_items_of(said), self._outbound)
-        return [Said(each.position, item) for each, item in zip(said, items, strict=True)]
 
 
 class Echo(Struct, frozen=True):
@@ -270,14 +248,13 @@ def _items(rows: list[ItemRow]) -> list[Item]:
     return _decode_items(b"[" + b",".join([row.json for row in rows]) + b"]")
 
 
+def _named(request: CreateResponse) -> list[str]:
+    """The ids of what the input only names."""
+    return [item.id for item in request.input if is_reference(item)]
+
+
 def _history(rows: list[ItemRow]) -> History:
     return History(_items(rows), {row.id: row.output for row in rows if row.output is not None})
-
-
-def _row(said: Said, extras: list[dict[str, Json]]) -> ItemRow:
-    """An item as it is kept: as it was read, without secrets, with the keys that only the caller understands."""
-    item, extra = without_secrets(said.item), without_secret_keys(extras[said.position])
-    return ItemRow(id=item.id, json=encode({**extra, **to_builtins(item)}) if extra else encode(item))
 
 
 def _items_of(said: list[Said]) -> list[Item]:
@@ -312,55 +289,3 @@ def _turn(
         user=request.user,
         handed_over=offered.handed_over,
     )
-
-
-def _refuse_what_is_missing(request: CreateResponse) -> None:
-    """Refuse what cannot be left out without changing what the request means."""
-    if request.conversation is not None:
-        conversation = request.conversation
-        raise conversation_not_found(conversation if isinstance(conversation, str) else conversation.id)
-    for item in request.input:
-        _refuse_files(item)
-    if request.prompt is not None:
-        raise prompt_not_found(request.prompt.id)
-
-
-def _refuse_files(item: Item) -> None:
-    """Refuse parts that name an uploaded file: none was ever uploaded to this server."""
-    match item:
-        case Message(content=parts) | FunctionCallOutput(output=list() as parts):
-            for part in parts:
-                if isinstance(part, InputImage | InputFile) and isinstance(part.file_id, str):
-                    raise file_not_found(part.file_id)
-        case _:
-            pass
-
-
-def _is_restricted(tool: RequestTool) -> bool:
-    """Whether a tool of a server shall not be called by the model itself."""
-    return isinstance(tool, McpTool) and isinstance(tool.allowed_callers, list) and "direct" not in tool.allowed_callers
-
-
-def _without_effect(request: CreateResponse) -> list[str]:
-    """The parameters that were understood and have no effect here; hints that are only echoed are none of them."""
-    return [
-        name
-        for name, is_asked in (
-            ("background_options", request.background_options is not None),
-            ("context_management", request.context_management is not None),
-            ("generate", request.generate is False),
-            ("include[reasoning.encrypted_content]", "reasoning.encrypted_content" in request.include),
-            ("moderation", request.moderation is not None),
-            ("stream_id", request.stream_id is not None),
-            ("tools[mcp].allowed_callers", any(_is_restricted(tool) for tool in request.tools)),
-            (
-                "tools[mcp].defer_loading",
-                any(isinstance(tool, McpTool) and tool.defer_loading for tool in request.tools),
-            ),
-            ("truncation", request.truncation == "auto"),
-            ("input[additional_tools]", any(isinstance(item, AdditionalTools) for item in request.input)),
-            ("input[configuration_update]", any(isinstance(item, ConfigurationUpdate) for item in request.input)),
-            ("input[tool_search_output]", any(isinstance(item, ToolSearchOutput) for item in request.input)),
-        )
-        if is_asked
-    ]

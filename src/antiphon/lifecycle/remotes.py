@@ -22,7 +22,7 @@ from antiphon.protocol.tools import Tool as RequestTool
 from antiphon.tools import Tool, ToolServer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from antiphon.core.calls import CallKind
     from antiphon.lifecycle import Caller, Order
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from antiphon.tools import ToolServers
 
     Lists = Sequence[McpListTools]
+    Listed = Mapping[str, list[McpToolListing]]
 
 
 class Party(Struct, frozen=True):
@@ -77,19 +78,18 @@ class Remotes:
 
     def opening(
         self,
-        order: Order,
-        items: Sequence[Item],
+        known: Listed,
         *,
         servers: Mapping[str, ToolServer],
         decided: Sequence[Decision],
         party: Party,
+        equip: Callable[[Lists], Equipment],
     ) -> Opening:
-        """What a run begins with: the servers whose tools no list in the transcript names, and the approved calls."""
-        known = known_lists(order, items)
+        """What a run begins with: the servers whose tools no ``known`` list names, and the approved calls."""
         return Opening(
             servers=[server for label, server in servers.items() if label not in known],
             granted=[Grant(each.request.id, each.request.arguments) for each in decided if each.answer.approve],
-            equip=partial(self._equipment, order.request, known, servers, party),
+            equip=equip,
             spend=partial(self.spend, decided, party),
         )
 
@@ -107,15 +107,17 @@ class Remotes:
                 tools[request.id] = servers[request.server_label].tool(listing, request.id)
         return tools
 
-    def _equipment(
+    def equipment(
         self,
         request: CreateResponse,
-        known: Mapping[str, list[McpToolListing]],
+        known: Listed,
         servers: Mapping[str, ToolServer],
         party: Party,
+        pictures: int,
         made: Lists,
     ) -> Equipment:
-        offered = offer(request, {**known, **listed(made)})
+        """What a model may call by the ``known`` lists and by those that were ``made``; see `Opening`."""
+        offered = offer(request, {**known, **listed(made)}, pictures=pictures)
         tools: dict[str, Tool] = {}
         asks: dict[str, CallKind] = {}
         for name, remote in offered.remote.items():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from antiphon.protocol.calls import (
     ApplyPatchCall,
     ApplyPatchCallOutput,
+    ImageGenerationCall,
     LocalShellCall,
     LocalShellCallOutput,
     McpApprovalResponse,
@@ -42,7 +43,7 @@ from antiphon.protocol.items import (
     Message,
     Role,
 )
-from antiphon.protocol.media import check_file, check_image
+from antiphon.protocol.media import check_file, check_image, check_result
 from antiphon.protocol.settings import FormatJsonObject, FormatJsonSchema
 from antiphon.protocol.strictness import strict_problem
 from antiphon.protocol.toolbox import check_choice, check_tools
@@ -144,7 +145,9 @@ def _check_item(item: Item, at: str) -> None:
                 _check_part(part, f"{at}.output[{index}]")
         case ComputerCallOutput(output=screenshot):
             check_image(screenshot, f"{at}.output")
-        case ItemReference(id=""):
+        case ImageGenerationCall(result=str(result)) if result:
+            check_result(result, f"{at}.result")
+        case ItemReference(id="") | ImageGenerationCall(id=""):
             raise missing_parameter(f"{at}.id")
         case _:
             pass

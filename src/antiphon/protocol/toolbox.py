@@ -27,6 +27,7 @@ from antiphon.protocol.tools import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from antiphon.protocol.errors import ApiError
     from antiphon.protocol.request import CreateResponse
 
 Named = tuple[str, str]  # a type and what tells two tools of the type apart, if anything does
@@ -44,6 +45,7 @@ def check_tools(tools: Sequence[Tool], at: str = "tools") -> None:
     """No name stands for two tools, and each tool is whole. Raises ``ApiError``."""
     names: set[str] = set()
     labels: set[str] = set()
+    kinds: set[str] = set()
     for index, tool in enumerate(tools):
         place = f"{at}[{index}]"
         match tool:
@@ -57,8 +59,9 @@ def check_tools(tools: Sequence[Tool], at: str = "tools") -> None:
             case McpTool():
                 _meet(tool.server_label, labels, f"{place}.server_label", "server_label")
                 _check_server(tool, place)
-            case ImageGenerationTool(input_image_mask=mask) if mask:
-                check_image(mask, f"{place}.input_image_mask")
+            case ImageGenerationTool():
+                _meet(tool.type, kinds, f"{place}.type", "tool type")
+                _check_drawing(tool, place)
             case _:
                 pass
 
@@ -98,6 +101,33 @@ def _check_server(tool: McpTool, at: str) -> None:
         raise missing_parameter(f"{at}.server_url")
     if len(given) > 1:
         raise mutually_exclusive(f"{at}.{given[0]}", f"{at}.{given[1]}")
+
+
+def _check_drawing(tool: ImageGenerationTool, at: str) -> None:
+    """The settings fit together (Responses API reference, section 4.1)."""
+    if tool.input_image_mask:
+        check_image(tool.input_image_mask, f"{at}.input_image_mask")
+    if tool.n not in {None, 1}:
+        raise _misfit("The image generation tool draws one image a call: 'n' must be 1.", f"{at}.n")
+    if tool.background == "transparent" and tool.output_format not in {None, "png", "webp", "gif", "svg"}:
+        raise _misfit(
+            f"Transparent background is not supported for output format '{tool.output_format}'.", f"{at}.background"
+        )
+    if tool.action == "generate" and tool.input_image_mask:
+        raise _misfit("A mask needs an image to edit, and 'action' is 'generate'.", f"{at}.input_image_mask")
+    if tool.output_format != "gif":
+        return
+    for name, is_given in (
+        ("partial_images", bool(tool.partial_images)),
+        ("input_image_mask", bool(tool.input_image_mask)),
+        ("output_compression", tool.output_compression not in {None, 100}),
+    ):
+        if is_given:
+            raise _misfit(f"'{name}' is not supported for output format 'gif'.", f"{at}.{name}")
+
+
+def _misfit(message: str, param: str) -> ApiError:
+    return invalid_request(message, param=param, code="invalid_value")
 
 
 def _all_tools(request: CreateResponse) -> list[Tool]:

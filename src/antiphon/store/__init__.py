@@ -106,7 +106,10 @@ class ItemRow(Struct, frozen=True):
 
 
 class ResponseRow(Struct, frozen=True):
-    """One response as it is kept. Times are Unix seconds; ``response`` is the JSON of the final object as sent."""
+    """One response as it is kept. Times are Unix seconds; ``response`` is the JSON of the final object as sent.
+
+    ``has_blobs``: there are blobs under its prefix, which go when it is erased.
+    """
 
     id: str
     tenant: str
@@ -116,6 +119,7 @@ class ResponseRow(Struct, frozen=True):
     expires_at: int
     response: bytes
     previous_id: str | None = None
+    has_blobs: bool = False
 
 
 class Final(Struct, frozen=True):

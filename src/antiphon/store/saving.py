@@ -11,6 +11,7 @@ from msgspec import convert
 from msgspec.json import encode
 
 from antiphon.store import Batch, Statement
+from antiphon.store.blobs import response_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,9 +42,12 @@ def save(sql: Mapping[str, str], row: ResponseRow, inputs: list[ItemRow], output
         "created_at": row.created_at,
         "expires_at": row.expires_at,
         "response": row.response.decode(),
+        "has_blobs": int(row.has_blobs),
     }
     [(seq,)] = convert((yield Statement(sql["add_response"], columns)), list[tuple[int]])
     yield _items(sql, row.tenant, lineage, start=start, seq=seq, items=[*inputs, *outputs])
+    if row.has_blobs:  # they stay, as something leads to them from now on
+        yield Statement(sql["forget_erasure"], {"key": response_prefix(row.tenant, row.id)})
     return seq
 
 

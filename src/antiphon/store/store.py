@@ -10,6 +10,8 @@ from msgspec.json import Decoder, encode
 
 from antiphon.core.turn import Output
 from antiphon.store import Batch, ItemRow, Page, Params, ResponseRow, Statement, UnknownCursor
+from antiphon.store.blobs import response_prefix
+from antiphon.store.erasing import due
 from antiphon.store.queries import queries
 from antiphon.store.saving import save
 
@@ -143,7 +145,9 @@ def _settle(sql: Mapping[str, str]) -> Dialogue[bool]:
         yield Statement(sql["erase_items"], {"lineage": lineage, "cut": cut})
         yield Statement(sql["erase_logs"], {"lineage": lineage, "cut": cut})
         yield Statement(sql["erase_jobs"], {"lineage": lineage, "cut": cut})
-        yield Statement(sql["erase_responses"], {"lineage": lineage, "cut": cut})
+        erased = yield Statement(sql["erase_responses"], {"lineage": lineage, "cut": cut})
+        if prefixes := [response_prefix(*row[:2]) for row in convert(erased, list[tuple[str, str, int]]) if row[2]]:
+            yield due(sql, prefixes)
         if cut >= 0:
             yield Statement(sql["shorten_lineage"], {"lineage": lineage, "cut": cut, "stale": int(cut > needed)})
             continue

@@ -8,27 +8,29 @@ from msgspec import Struct
 
 from antiphon.core.turn import Output
 from antiphon.protocol.items import OutputItem
+from antiphon.protocol.response import ImageToolUsage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from antiphon.core.calls import CallKind, OpenCall
+    from antiphon.core.calls import CallKind, OpenCall, Phase
     from antiphon.core.exchanges import Exchange
     from antiphon.protocol.calls import McpToolListing
-    from antiphon.protocol.events import PhaseType
     from antiphon.protocol.tools import McpTool
 
-    Report = Callable[[PhaseType], Awaitable[None]]
+    Report = Callable[[Phase], Awaitable[None]]
 
 
 class Answer(Struct, frozen=True):
     """The two faces of an answer: the finished *item* that the client sees, and the *output* that the model reads.
 
-    A call that failed is an answer too: its item says ``failed`` and its output tells the model why.
+    A call that failed is an answer too: its item says ``failed`` and its output tells the model why. ``usage`` is what
+    pictures cost, where they cost tokens.
     """
 
     item: OutputItem
     output: Output
+    usage: ImageToolUsage | None = None
 
 
 class Tool(Protocol):
@@ -37,7 +39,10 @@ class Tool(Protocol):
     kind: CallKind
 
     async def call(self, call: OpenCall, report: Report) -> Answer:
-        """Run the call. ``report`` takes a phase's event name, such as ``response.web_search_call.searching``."""
+        """Run the call.
+
+        ``report`` takes a phase's event name, such as ``response.web_search_call.searching``, or a `Glimpse`.
+        """
         ...
 
     def repeats(self, call: OpenCall) -> bool:

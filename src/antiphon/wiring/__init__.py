@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import importlib
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Literal  # a class that a table names has a type when it is imported
+from typing import TYPE_CHECKING, Annotated, Any, Literal  # a class that a table names has a type when it is imported
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from antiphon.backends.chat_completions import ChatCompletions
 from antiphon.backends.chat_completions import Config as ChatConfig
 from antiphon.backends.llama import Llama
 from antiphon.config import Config, ConfigError, Storage, converted
 from antiphon.lifecycle import EVERY_MODEL, Deployment
+from antiphon.lifecycle.describing import LOCAL, Describing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from antiphon.backends import Backend
+    from antiphon.documents import Documents
     from antiphon.outbound import Outbound
     from antiphon.protocol.parts import Json
     from antiphon.store import Database
     from antiphon.tools import Audit, ToolServers
+    from antiphon.tools.image_generation import Studio
 
 BACKENDS = {
     "chat_completions": "antiphon.backends.chat_completions:ChatCompletions",
@@ -39,6 +44,7 @@ DATABASES = {
 
 
 TOOLS = {
+    "image_generation": "antiphon.tools.image_generation:Studio",
     "mcp": "antiphon.tools.mcp.servers:Servers",
 }
 
@@ -49,8 +55,10 @@ class Head(Struct, frozen=True):
     name: str
     backend: str
     model: str | None = None
-    fetch_images: bool | None = None
+    fetch_images: bool = True
     vision: bool | None = None
+    image_side: Annotated[int, Meta(ge=64, le=16_384)] = 2048
+    read_files: bool = True
     pass_through: bool = False
     show_reasoning: Literal["summary", "text"] = "summary"
 
@@ -110,9 +118,12 @@ def _deployed(head: Head, backend: Backend) -> Deployment:
         backend=backend,
         model=head.model,
         # The embedded engine would fetch a URL by itself, past the rules for what a caller may reach.
-        fetch_images=head.backend == "llama" if head.fetch_images is None else head.fetch_images,
+        fetch_images=head.fetch_images or head.backend == "llama",
         raw_thoughts=head.show_reasoning == "text",
         vision=_sees(backend) if head.vision is None else head.vision,
+        shows_pages=isinstance(backend, Llama) and backend.sees if head.vision is None else head.vision,
+        image_side=head.image_side,
+        read_files=head.read_files,
         pass_through=head.pass_through,
     )
 
@@ -126,6 +137,27 @@ def tool_servers(config: Config, outbound: Outbound, audit: Audit | None) -> Too
     """The part that speaks to MCP servers."""
     servers: ToolServers = _load("antiphon.tools", TOOLS, "mcp")(config.mcp, outbound, audit=audit)
     return servers
+
+
+def studio(config: Config, documents: Documents) -> Studio:
+    """The part that draws. Raises `ConfigError`."""
+    try:
+        drawing: Studio = _load("antiphon.tools", TOOLS, "image_generation")(config.image_deployments, documents)
+    except ValueError as error:
+        raise ConfigError(f"In [[image_deployments]]: {error}") from error
+    return drawing
+
+
+def describing(config: Config, deployments: Mapping[str, Deployment], documents: Documents) -> Describing:
+    """The part that tells what pictures show. Raises `ConfigError`."""
+    name = config.vision.describe_with
+    if name is None or name == LOCAL:
+        return Describing(documents, is_local=name == LOCAL)
+    if name not in deployments:
+        raise ConfigError(f"[vision] describe_with names the deployment {name!r}, and there is none.")
+    if not deployments[name].vision:
+        raise ConfigError(f"[vision] describe_with names {name!r}, whose model cannot see (vision = false).")
+    return Describing(documents, deployments[name])
 
 
 def connect_llama(base_url: str, key: str) -> Backend:

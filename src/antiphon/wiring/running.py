@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from antiphon.config import MIB, Config, ConfigError, without_effect
+from antiphon.config import MIB, Config, ConfigError
 from antiphon.http.app import App, routes
 from antiphon.http.auth import Auth
 from antiphon.http.health import Health
@@ -22,6 +22,7 @@ from antiphon.http.responses import Responses
 from antiphon.lifecycle import Policy
 from antiphon.lifecycle.approving import Approving
 from antiphon.lifecycle.background import Background
+from antiphon.lifecycle.keeping import Keeping
 from antiphon.lifecycle.lifecycle import Lifecycle
 from antiphon.lifecycle.preparing import Preparing
 from antiphon.lifecycle.remotes import Remotes
@@ -35,6 +36,7 @@ from antiphon.store.jobs import Jobs
 from antiphon.store.store import Store
 from antiphon.store.waker import Waker
 from antiphon.wiring import open_database, read_deployments, tool_servers
+from antiphon.wiring.showing import Showing
 from antiphon.worker import Terms, Worker
 
 if TYPE_CHECKING:
@@ -101,17 +103,20 @@ class Parts:
         self._waker = Waker(database, self._boot)
         self._hub = Hub(self.jobs, self._waker, is_shared=database.is_shared)
         self._tool_servers = tool_servers(config, outbound, self.audit if config.mcp.audit else None)
-        approving = Approving(seal, self.approvals, now=_now)
-        self._preparing = Preparing(
+        self.showing = Showing(config, database, deployments=deployments, outbound=outbound, now=_now)
+        policy = _policy(config)
+        preparing = Preparing(
             store=self.store,
             deployments=deployments,
-            outbound=outbound,
-            remotes=Remotes(self._tool_servers, approving, config.mcp.connectors),
-            policy=_policy(config),
+            drawings=self.showing.drawings,
+            remotes=Remotes(self._tool_servers, Approving(seal, self.approvals, now=_now), config.mcp.connectors),
+            policy=policy,
             now=_now,
         )
+        keeping = Keeping(self.showing.shelf, seal, policy)
+        self._lifecycle = Lifecycle(preparing, self.store, keeping)
         self._background = Background(
-            self._preparing, self.store, self.jobs, seal=seal, waker=self._waker, told=self._hub.committed
+            preparing, self.store, self.jobs, keeping=keeping, waker=self._waker, told=self._hub.committed
         )
         self.worker = Worker(
             self._background,
@@ -125,14 +130,14 @@ class Parts:
     def app(self, config: Config) -> App:
         """The application that answers requests."""
         responses = Responses(
-            Lifecycle(self._preparing, self.store),
+            self._lifecycle,
             self._background,
             store=self.store,
             hub=self._hub,
             body_limit=config.server.max_body_mib * MIB,
             done_marker=config.server.done_marker,
         )
-        answers = routes(responses, Models(self._deployments, since=_now()))
+        answers = routes(responses, Models(self._deployments, since=_now()), *self.showing.routes())
         auth = Auth(config.auth, host=config.server.host)
         health = Health(self.jobs, self._boot)
         return App(answers, auth, document, health=health, started=partial(_warn, config), stop=self.stop)
@@ -167,6 +172,7 @@ class Parts:
         await self.approvals.sweep(_now())
         logs = await self.jobs.sweep(age=self._event_age)
         responses = await self.store.sweep(_now())
+        await self.showing.sweep()
         if logs or responses:
             log.info("responses expired", extra={"action": "responses_expired", "count": responses, "logs": logs})
 
@@ -185,7 +191,9 @@ async def _joined(config: Config) -> AsyncGenerator[Parts]:
         if not database.is_shared:  # nobody else can hold it: whoever worked here is gone
             await jobs.retire_all()
         seal = Seal(await _secrets(config, jobs))
-        yield Parts(config, database, seal=seal, deployments=deployments, outbound=outbound)
+        parts = Parts(config, database, seal=seal, deployments=deployments, outbound=outbound)
+        opened.push_async_callback(parts.showing.aclose)
+        yield parts
 
 
 async def _secrets(config: Config, jobs: Jobs) -> list[str]:
@@ -229,9 +237,10 @@ def _terms(config: Config) -> Terms:
 
 def _warn(config: Config) -> None:
     """Say what an operator should know of a configuration that works."""
-    for section in without_effect(config):
+    if not config.store.is_lone_file and config.store.blobs is None:
         log.warning(
-            "a section has no effect in this version", extra={"action": "section_without_effect", "section": section}
+            "files and pictures lie on this machine alone: name a place that all nodes share in [store] blobs",
+            extra={"action": "blobs_not_shared"},
         )
     if not config.encryption.keys and not config.store.is_lone_file:
         log.warning(

@@ -17,6 +17,7 @@ from antiphon.core.turn import Turn
 from antiphon.protocol.content import InputText
 from antiphon.protocol.items import Message
 from tests.backends.upstream.raw_server import CHUNKED, answering, raw_server
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     from tests.backends.upstream.raw_server import Peer
@@ -50,7 +51,7 @@ def answer(status: int, body: bytes, *headers: str) -> bytes:
 
 async def hear(backend: ChatCompletions, turn: Turn = TURN) -> list[Delta]:
     """Ask, and listen to the end."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with aclosing(backend.stream(turn)) as lists:
             return [delta async for deltas in lists for delta in deltas]
 
@@ -92,7 +93,7 @@ async def test_words_are_handed_on_as_they_come() -> None:
         await peer.gone()
 
     async with raw_server(script) as server, aclosing(ChatCompletions(Config(base_url=server.url))) as backend:
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             async with aclosing(backend.stream(TURN)) as lists:
                 assert [Text("Hello")] == await anext(lists)
                 server.go_on()
@@ -122,7 +123,7 @@ async def test_what_follows_the_end_is_skipped() -> None:
         await peer.gone()
 
     async with raw_server(script) as server, aclosing(ChatCompletions(Config(base_url=server.url))) as backend:
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             async with aclosing(backend.stream(TURN)) as lists:
                 assert [Text("Hello"), Finish("stop")] == await anext(lists)
                 server.go_on()
@@ -139,7 +140,7 @@ async def test_an_upstream_that_keeps_the_stream_open_is_not_waited_for() -> Non
         aclosing(ChatCompletions(Config(base_url=server.url))) as backend,
     ):
         assert [Text("Hello"), Finish("stop")] == await hear(backend)
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             await server.left.wait()
 
 
@@ -149,7 +150,7 @@ async def test_a_client_that_leaves_stops_the_model() -> None:
         raw_server(answering(CHUNKED + HELLO)) as server,
         aclosing(ChatCompletions(Config(base_url=server.url))) as backend,
     ):
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             async with aclosing(backend.stream(TURN)) as lists:
                 assert [Text("Hello")] == await anext(lists)
             await server.left.wait()
@@ -204,7 +205,7 @@ async def test_an_upstream_that_dies_in_the_middle_raises_after_what_it_said() -
         aclosing(ChatCompletions(Config(base_url=server.url))) as backend,
         aclosing(backend.stream(TURN)) as lists,
     ):
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             assert [Text("Hello")] == await anext(lists)
             server.go_on()
             with pytest.raises(UpstreamError) as caught:

@@ -10,6 +10,7 @@ import pytest
 
 from antiphon.backends.llama.child import explain, parameters
 from antiphon.backends.llama.wire import Load
+from tests.patient import HANG_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -46,4 +47,4 @@ def test_a_model_of_ones_own_keeps_its_template() -> None:
 def test_the_server_itself_never_loads_the_engine() -> None:
     """Ready is instant, and a crash of native code is the child's alone."""
     program = "import sys, antiphon.backends.llama; sys.exit('xllamacpp' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=20).returncode == 0
+    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=HANG_SECONDS).returncode == 0

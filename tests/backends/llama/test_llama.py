@@ -20,6 +20,7 @@ from antiphon.core.turn import Choice, Function, Turn
 from antiphon.protocol.content import InputText
 from antiphon.protocol.items import Item, Message
 from tests.backends.llama.fakes import BYTES, FAKE_CHILD, MODEL, Asked, Speaker, spoken
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +50,7 @@ class House:
 
     async def hear(self, turn: Turn) -> list[list[Delta]]:
         """All that is said on a turn."""
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             async with aclosing(self.backend.stream(turn)) as lists:
                 return [deltas async for deltas in lists]
 
@@ -111,7 +112,7 @@ async def test_a_forced_call_may_be_cut_short_by_the_limit(tmp_path: Path) -> No
 async def test_leaving_the_stream_closes_the_inner_stream(tmp_path: Path) -> None:
     """A client that leaves stops the model."""
     house = House(tmp_path, spoken("a", "b", "c"))
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with aclosing(house.backend.stream(Turn(ITEMS))) as lists:
             assert await anext(lists) == [Text("a")]
     assert house.asked.finished == 1
@@ -133,7 +134,7 @@ async def test_after_a_crash_the_next_turn_is_answered(tmp_path: Path) -> None:
 async def test_a_broken_connection_to_a_dead_process_is_explained(tmp_path: Path) -> None:
     """The caller reads that the model stopped, not that a connection was refused."""
     house = House(tmp_path, [[Text("x")], UpstreamError("server_error", "The answer broke off.")])
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with aclosing(house.backend.stream(Turn(ITEMS))) as lists:
             await anext(lists)
             os.kill(house.backend.pid or 0, signal.SIGKILL)
@@ -162,7 +163,7 @@ async def test_the_small_model_answers_where_only_it_was_fetched(
     command = [*FAKE_CHILD, "ok"]
     backend = Llama(Config(), lambda _url, _key: Speaker(spoken("x"), Asked()), folder=tmp_path, command=command)
     assert [record.message for record in caplog.records] == [f"{DEFAULT} was not fetched, {SMALL} answers"]
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with aclosing(backend.stream(Turn(ITEMS))) as lists:
             assert await anext(lists) == [Text("x")]
     await backend.aclose()

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from antiphon.backends.llama.errors import SourceError
 from antiphon.backends.llama.sources import Official, Packages, pip_command
 from tests.backends.llama.fakes import BYTES, MODEL, PARTS, wheel
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -47,7 +48,7 @@ def serving(status: int, *, cut: int | None = None) -> Generator[str]:
         yield f"http://127.0.0.1:{server.server_port}/tiny.gguf"
     finally:
         server.shutdown()
-        thread.join(5)
+        thread.join(HANG_SECONDS)
         server.server_close()
 
 

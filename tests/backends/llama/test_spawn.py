@@ -16,6 +16,7 @@ from antiphon.backends import UpstreamError
 from antiphon.backends.llama.spawn import Access, Child
 from antiphon.backends.llama.wire import Load
 from tests.backends.llama.fakes import FAKE_CHILD
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +45,7 @@ async def test_requests_at_once_share_one_process() -> None:
     async def ask() -> None:
         seen.add((await one.access()).address)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             for _ in range(5):
                 group.start_soon(ask)
@@ -56,7 +57,7 @@ async def test_loading_and_readiness_are_logged(caplog: pytest.LogCaptureFixture
     """The operator sees why the first answer takes its time."""
     caplog.set_level(logging.INFO, "antiphon.backends.llama")
     one = child("ok")
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         await one.access()
         await one.aclose()
     assert [record.message.split(" in ")[0] for record in caplog.records] == ["loading model x", "model ready"]
@@ -65,7 +66,7 @@ async def test_loading_and_readiness_are_logged(caplog: pytest.LogCaptureFixture
 async def test_a_killed_process_is_started_again_with_a_new_key(caplog: pytest.LogCaptureFixture) -> None:
     """The request after a crash finds a fresh process, and the log says what happened."""
     one = child("ok")
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         assert await one.access() == Access("http://127.0.0.1:9/a", "a")
         os.kill(one.pid or 0, signal.SIGKILL)
         assert await one.ended(5) == -signal.SIGKILL
@@ -79,7 +80,7 @@ async def test_a_caller_that_leaves_does_not_stop_the_loading(tmp_path: Path) ->
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     one = child("gate", path=str(gate))
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         with anyio.move_on_after(0.3):
             await one.access()
         begun = one.pid
@@ -92,7 +93,7 @@ async def test_a_caller_that_leaves_does_not_stop_the_loading(tmp_path: Path) ->
 async def test_a_process_that_dies_before_it_is_ready_says_why_to_the_operator() -> None:
     """Its last words are for the log, not for the caller."""
     one = child("crash")
-    with anyio.fail_after(5), pytest.raises(UpstreamError, match="could not be started") as caught:
+    with anyio.fail_after(HANG_SECONDS), pytest.raises(UpstreamError, match="could not be started") as caught:
         await one.access()
     assert caught.value.fault == "misconfigured"
     assert caught.value.detail == "exit code 3: out of memory"
@@ -102,7 +103,7 @@ async def test_a_process_that_dies_before_it_is_ready_says_why_to_the_operator()
 async def test_a_failed_greeting_is_passed_on() -> None:
     """The child knows how to mend it."""
     one = child("failed")
-    with anyio.fail_after(5), pytest.raises(UpstreamError, match="No engine: install one") as caught:
+    with anyio.fail_after(HANG_SECONDS), pytest.raises(UpstreamError, match="No engine: install one") as caught:
         await one.access()
     assert caught.value.fault == "misconfigured"
     await one.aclose()
@@ -111,7 +112,7 @@ async def test_a_failed_greeting_is_passed_on() -> None:
 async def test_a_model_that_takes_too_long_is_stopped() -> None:
     """There is a deadline for the loading; the next request tries again."""
     one = child("mute", load_seconds=0.2)
-    with anyio.fail_after(5), pytest.raises(UpstreamError, match=r"not ready within 0\.2 s") as caught:
+    with anyio.fail_after(HANG_SECONDS), pytest.raises(UpstreamError, match=r"not ready within 0\.2 s") as caught:
         await one.access()
     assert caught.value.fault == "timeout"
     assert one.pid is None
@@ -120,7 +121,7 @@ async def test_a_model_that_takes_too_long_is_stopped() -> None:
 async def test_a_command_that_cannot_be_started_is_the_operators_fault() -> None:
     """A Python that is gone is no crash of the server."""
     one = Child(LOAD, name="x", command=["/nowhere/python"])
-    with anyio.fail_after(5), pytest.raises(UpstreamError, match="could not be started") as caught:
+    with anyio.fail_after(HANG_SECONDS), pytest.raises(UpstreamError, match="could not be started") as caught:
         await one.access()
     assert caught.value.fault == "misconfigured"
 
@@ -128,7 +129,7 @@ async def test_a_command_that_cannot_be_started_is_the_operators_fault() -> None
 async def test_a_stopped_child_stays_stopped() -> None:
     """After the server has begun to stop, no model is loaded any more."""
     one = child("ok")
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         await one.access()
         pid = one.pid
         await one.aclose()
@@ -152,7 +153,7 @@ async def test_a_broken_engine_says_how_to_mend_it(
     (tmp_path / "xllamacpp.py").write_text(f"raise ImportError({error!r})\n", encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     one = Child(LOAD, name="x")
-    with anyio.fail_after(20), pytest.raises(UpstreamError, match=words):
+    with anyio.fail_after(HANG_SECONDS), pytest.raises(UpstreamError, match=words):
         await one.access()
     await one.aclose()
 
@@ -163,6 +164,6 @@ async def test_a_missing_engine_says_how_to_install_it(tmp_path: Path, monkeypat
     (tmp_path / "xllamacpp.py").write_text(missing, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     one = Child(LOAD, name="x", command=(sys.executable, "-m", "antiphon.backends.llama.child"))
-    with anyio.fail_after(20), pytest.raises(UpstreamError, match="`pip install xllamacpp`"):
+    with anyio.fail_after(HANG_SECONDS), pytest.raises(UpstreamError, match="`pip install xllamacpp`"):
         await one.access()
     await one.aclose()

@@ -20,6 +20,7 @@ from antiphon.protocol.items import Message
 from antiphon.protocol.tools import McpTool
 from tests.backends.responses.test_hearing import CASSETTES, SAID
 from tests.backends.upstream.raw_server import CHUNKED, answering, raw_server
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     from tests.backends.upstream.raw_server import Peer
@@ -55,7 +56,7 @@ def answer(status: int, body: bytes, *headers: str) -> bytes:
 
 async def hear(backend: Responses, turn: Turn = TURN) -> list[Delta]:
     """Ask, and listen to the end."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with aclosing(backend.stream(turn)) as lists:
             return [delta async for deltas in lists for delta in deltas]
 
@@ -114,7 +115,7 @@ async def test_words_are_handed_on_as_they_come() -> None:
         await peer.gone()
 
     async with raw_server(script) as server, aclosing(Responses(Config(base_url=server.url))) as backend:
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             async with aclosing(backend.stream(TURN)) as lists:
                 assert [Text("Hello")] == await anext(lists)
                 server.go_on()
@@ -137,7 +138,7 @@ async def test_a_client_that_leaves_stops_the_model() -> None:
         raw_server(answering(CHUNKED + HELLO)) as server,
         aclosing(Responses(Config(base_url=server.url))) as backend,
     ):
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             async with aclosing(backend.stream(TURN)) as lists:
                 assert [Text("Hello")] == await anext(lists)
             await server.left.wait()
@@ -150,7 +151,7 @@ async def test_an_upstream_that_keeps_the_stream_open_is_not_waited_for() -> Non
         aclosing(Responses(Config(base_url=server.url))) as backend,
     ):
         assert [Text("Hello"), Finish("stop")] == await hear(backend)
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             await server.left.wait()
 
 
@@ -191,7 +192,7 @@ async def test_words_in_the_read_of_an_error_are_handed_on() -> None:
         aclosing(Responses(Config(base_url=server.url))) as backend,
         aclosing(backend.stream(TURN)) as lists,
     ):
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             assert [Text("Hello")] == await anext(lists)
             with pytest.raises(UpstreamError) as caught:
                 await anext(lists)
@@ -243,7 +244,7 @@ async def test_an_upstream_that_dies_in_the_middle_raises_after_what_it_said() -
         aclosing(Responses(Config(base_url=server.url))) as backend,
         aclosing(backend.stream(TURN)) as lists,
     ):
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             assert [Text("Hello")] == await anext(lists)
             server.go_on()
             with pytest.raises(UpstreamError) as caught:

@@ -21,6 +21,7 @@ from antiphon.protocol.content import InputImage, InputText, Logprob, OutputText
 from antiphon.protocol.items import FunctionCall, FunctionCallOutput, Message
 from antiphon.protocol.response import InputTokens, OutputTokens, Usage
 from antiphon.protocol.settings import FormatJsonObject, FormatJsonSchema, TextConfig
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +47,7 @@ CALLED: list[Item] = [
 async def hear(turn: Turn, replies: str = "", **settings: object) -> list[Delta]:
     """Perform one turn, with the replies of a script given as TOML."""
     config = msgspec.convert({**tables(replies), **settings}, Config)
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with aclosing(Scripted(config).stream(turn)) as lists:
             return [delta async for deltas in lists for delta in deltas]
 
@@ -185,7 +186,7 @@ async def test_a_script_fails_where_it_says_so() -> None:
         steps = [{ text = "One" }, { fail = { fault = "rate_limit_exceeded", message = "Too fast.", retry_after = 2 } }]
     """
     backend = Scripted(msgspec.convert(tables(script), Config))
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with aclosing(backend.stream(Turn([]))) as lists:
             assert [Text("One")] == await anext(lists)
             with pytest.raises(UpstreamError, match="Too fast") as caught:

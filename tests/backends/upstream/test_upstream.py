@@ -17,6 +17,7 @@ from antiphon.backends import UpstreamError, upstream
 from antiphon.backends.upstream import Upstream, back_off
 from antiphon.backends.upstream.wire import HELD_BYTES
 from tests.backends.upstream.raw_server import CHUNKED, OK, Peer, answering, breaking, raw_server, resetting
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -54,7 +55,7 @@ async def connected(url: str, **settings: float) -> AsyncGenerator[Upstream, Non
         idle_seconds=settings.get("idle_seconds", 5.0),
     )
     try:
-        with anyio.fail_after(10):
+        with anyio.fail_after(HANG_SECONDS):
             yield client
     finally:
         await client.aclose()
@@ -323,7 +324,7 @@ async def test_a_request_without_an_answer_is_sent_again(
     pauses = Pauses()
     async with raw_server(*scripts) as server:
         client = Upstream(server.url, headers={}, pause=pauses)
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             assert await ask(client) == (200, b"ok")
         assert paused == pauses
         assert {server.requests[0]} == set(server.requests)
@@ -367,7 +368,7 @@ async def test_after_the_head_nothing_is_sent_again() -> None:
 
 async def test_the_pause_is_what_the_server_asked_for() -> None:
     """``Retry-After: 0`` is waited for, and takes no time."""
-    with anyio.fail_after(0.2):
+    with anyio.fail_after(2):  # half of the shortest pause of a server that asked for none
         await back_off(5, 0.0)
     with anyio.move_on_after(0.05) as waiting:
         await back_off(5, None)

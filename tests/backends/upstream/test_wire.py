@@ -9,6 +9,7 @@ import pytest
 
 from antiphon.backends import UpstreamError
 from antiphon.backends.upstream.wire import HEAD_BYTES, HELD_BYTES, Inbox, UnansweredError, Wire
+from tests.patient import HANG_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -77,7 +78,7 @@ def asking() -> tuple[Wire, Line, Inbox]:
 
 async def body_of(inbox: Inbox) -> bytes:
     """Read a response to its end."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         await inbox.head()
         blocks = b""
         while block := await inbox.take():

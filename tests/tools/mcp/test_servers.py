@@ -28,17 +28,18 @@ from antiphon.protocol.content import InputImage
 from antiphon.protocol.tools import McpTool
 from antiphon.tools import Unlisted
 from antiphon.tools.mcp import Config, Servers
+from tests.patient import HANG_SECONDS
 from tests.tools.mcp.serving import Era, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from antiphon.core.calls import Phase
     from antiphon.core.exchanges import Exchange
-    from antiphon.protocol.events import PhaseType
     from antiphon.tools import Answer
     from antiphon.tools.mcp import Server
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.whole]
 
 ERAS: list[tuple[Era, bool]] = [
     ("newest", False),
@@ -76,7 +77,7 @@ class Part:
     def __init__(self, servers: Servers, audit: Kept) -> None:
         self.servers = servers
         self.audit = audit
-        self.phases: list[PhaseType] = []
+        self.phases: list[Phase] = []
 
     def server(
         self, url: str, *, tenant: str = "team", authorization: str = "topsecret", sees_images: bool = False
@@ -92,7 +93,7 @@ class Part:
         tool = server.tool(McpToolListing(name=name, input_schema={}), "mcpr_1")
         return await tool.call(asked(name, arguments), self.report)
 
-    async def report(self, phase: PhaseType) -> None:
+    async def report(self, phase: Phase) -> None:
         """Take a phase."""
         self.phases.append(phase)
 
@@ -110,7 +111,7 @@ async def part(**settings: Any) -> AsyncGenerator[Part, None]:  # whatever `Conf
     outbound = Outbound(OutboundConfig(allow_private=["127.0.0.1"]))
     audit = Kept()
     servers = Servers(Config(**settings), outbound, audit=audit)
-    with anyio.fail_after(30):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             group.start_soon(servers.run)
             yield Part(servers, audit)
@@ -472,4 +473,4 @@ def test_a_start_does_not_pay_for_the_sdk() -> None:
     """Configuration and construction import neither it nor an HTTP client."""
     costly = "{'mcp', 'pydantic', 'httpx2', 'aiohttp'}"
     code = f"import sys; import antiphon.tools.mcp; sys.exit(bool({costly} & set(sys.modules)))"
-    assert 0 == subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode
+    assert 0 == subprocess.run([sys.executable, "-c", code], check=False, timeout=HANG_SECONDS).returncode

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct
 
 from antiphon.core.naming import function_name
+from antiphon.core.outputs import in_words
 from antiphon.core.turn import Output
 from antiphon.protocol.calls import (
     ApplyPatchCall,
@@ -30,6 +31,7 @@ from antiphon.protocol.calls import (
 from antiphon.protocol.computer import Action, ComputerCall, ComputerCallOutput
 from antiphon.protocol.content import InputImage, InputText
 from antiphon.protocol.items import CustomToolCall, CustomToolCallOutput, FunctionCall, FunctionCallOutput
+from antiphon.protocol.media import result_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,6 +116,9 @@ def retell(item: Item, outputs: Mapping[str, Output]) -> Told:
             return _hosted(item, output)
         case McpCall(error=error) if error is not None:
             return _hosted(item, f"The call of this tool failed: {_reason(error)}")
+        case ImageGenerationCall():  # that of a response that is not kept here
+            is_drawn = item.status in {"completed", "generating"}
+            return _hosted(item, "The image was drawn and shown to the user." if is_drawn else "Nothing was drawn.")
         case McpCall(status="incomplete") if item.arguments:  # the run was broken off while the call was made
             return _hosted(item, "This call was cut short. Whether it took effect is not known.")
         case _:
@@ -146,12 +151,18 @@ def _hosted(item: Item, output: Output) -> Told:
         case CodeInterpreterCall():
             name, arguments = "code_interpreter", _json(Code(item.code or ""))
         case ImageGenerationCall():
-            name, arguments = "image_generation", _json(Prompt(item.revised_prompt or ""))
+            name, arguments, output = "image_generation", _json(Prompt(item.revised_prompt or "")), _drawn(item, output)
         case ShellCall():
             name, arguments = "shell", _json(item.action)
         case _:
             return Told()
     return Told(Called(item.id, name, arguments, output))
+
+
+def _drawn(item: ImageGenerationCall, output: Output) -> Output:
+    """What a model reads of a drawing, and the picture where the turn brings it."""
+    url = result_url(item.result) if isinstance(item.result, str) else None
+    return [InputText(text=in_words(output)), InputImage(image_url=url)] if url is not None else output
 
 
 def _client_run(item: Item) -> Told:

@@ -154,17 +154,19 @@ INSERT INTO lineages (tenant, parent, parent_tip, tip) VALUES (:tenant, :parent,
 
 -- add_response (sqlite) --
 INSERT INTO responses (
-    seq, tenant, id, previous_id, lineage, input_tip, tip, status, model, created_at, expires_at, response
+    seq, tenant, id, previous_id, lineage, input_tip, tip, status, model, created_at, expires_at, response, has_blobs
 ) VALUES (
     1 + max(coalesce((SELECT max(seq) FROM responses), 0), (SELECT last FROM numbers)),
-    :tenant, :id, :previous_id, :lineage, :input_tip, :tip, :status, :model, :created_at, :expires_at, :response
+    :tenant, :id, :previous_id, :lineage, :input_tip, :tip, :status, :model, :created_at, :expires_at, :response,
+    :has_blobs
 ) RETURNING seq;
 
 -- add_response (postgres) --
 INSERT INTO responses (
-    tenant, id, previous_id, lineage, input_tip, tip, status, model, created_at, expires_at, response
+    tenant, id, previous_id, lineage, input_tip, tip, status, model, created_at, expires_at, response, has_blobs
 ) VALUES (
-    :tenant, :id, :previous_id, :lineage, :input_tip, :tip, :status, :model, :created_at, :expires_at, :response
+    :tenant, :id, :previous_id, :lineage, :input_tip, :tip, :status, :model, :created_at, :expires_at, :response,
+    :has_blobs
 ) RETURNING seq;
 
 -- add_item --
@@ -211,7 +213,7 @@ LIMIT 1 OFFSET :limit;
 DELETE FROM items WHERE lineage = :lineage AND pos > :cut;
 
 -- erase_responses --
-DELETE FROM responses WHERE lineage = :lineage AND tip > :cut;
+DELETE FROM responses WHERE lineage = :lineage AND tip > :cut RETURNING tenant, id, has_blobs;
 
 -- shorten_lineage --
 UPDATE lineages SET tip = :cut, stale = :stale WHERE id = :lineage;

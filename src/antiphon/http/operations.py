@@ -1,0 +1,140 @@
+"""The operations of the API, as `antiphon.http.openapi` describes them: what each takes, answers and refuses."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from msgspec import Struct
+
+from antiphon.http.files import Listing as Files
+from antiphon.http.responses import Listing, Retrieval
+from antiphon.http.schemas import Schema
+from antiphon.protocol.files import FIRST_SECONDS, LAST_SECONDS, FilePurpose
+
+OF_A_MODEL = (404, 413, 415, 429, 502, 504)
+
+_BYTES: Schema = {"type": "string", "contentMediaType": "application/octet-stream"}
+_FILE_FORM: Schema = {
+    "type": "object",
+    "properties": {
+        "file": _BYTES | {"description": "The file, with its name."},
+        "purpose": {"type": "string", "enum": list(get_args(FilePurpose)), "description": "What it is for."},
+        "expires_after[anchor]": {"const": "created_at", "description": "From when it expires."},
+        "expires_after[seconds]": {
+            "type": "integer",
+            "minimum": FIRST_SECONDS,
+            "maximum": LAST_SECONDS,
+            "description": "After how many seconds it expires.",
+        },
+    },
+    "required": ["file", "purpose"],
+}
+_PART_FORM: Schema = {
+    "type": "object",
+    "properties": {"data": _BYTES | {"description": "The part."}},
+    "required": ["data"],
+}
+
+
+class Operation(Struct, frozen=True, kw_only=True):
+    """A method of a path.
+
+    ``answer`` names the schema of a success, which ``stream`` may ask for as events; None: the bytes of a file.
+    ``body`` names the schema of what is sent, and ``form`` has the fields of a form.
+    """
+
+    id: str
+    summary: str
+    answer: str | None
+    body: str | None = None
+    form: Schema | None = None
+    refusals: tuple[int, ...] = ()
+    query: type[Struct] | None = None
+    is_streamed: bool = False
+
+
+OPERATIONS: dict[str, dict[str, Operation]] = {
+    "/responses": {
+        "POST": Operation(
+            id="createResponse",
+            summary="Ask a model for a response",
+            answer="Response",
+            body="CreateResponse",
+            refusals=OF_A_MODEL,
+            is_streamed=True,
+        )
+    },
+    "/responses/{id}": {
+        "GET": Operation(
+            id="retrieveResponse",
+            summary="Read a response that is kept, or follow its events",
+            answer="Response",
+            refusals=(404, 409),
+            query=Retrieval,
+            is_streamed=True,
+        ),
+        "DELETE": Operation(id="deleteResponse", summary="Forget a response", answer="Deleted", refusals=(404,)),
+    },
+    "/responses/{id}/cancel": {
+        "POST": Operation(
+            id="cancelResponse",
+            summary="Stop a response that runs in the background; no other can be cancelled",
+            answer="Response",
+            refusals=(404,),
+        )
+    },
+    "/responses/{id}/input_items": {
+        "GET": Operation(
+            id="listInputItems",
+            summary="List the items that a response started from",
+            answer="ItemPage",
+            refusals=(404,),
+            query=Listing,
+        )
+    },
+    "/models": {"GET": Operation(id="listModels", summary="List the models that may be named", answer="ModelList")},
+    "/models/{id}": {"GET": Operation(id="retrieveModel", summary="Look up a model", answer="Model", refusals=(404,))},
+    "/files": {
+        "POST": Operation(
+            id="createFile", summary="Keep a file", answer="FileObject", form=_FILE_FORM, refusals=(408, 413, 415)
+        ),
+        "GET": Operation(id="listFiles", summary="List the files that are kept", answer="FileList", query=Files),
+    },
+    "/files/{id}": {
+        "GET": Operation(id="retrieveFile", summary="Look up a file", answer="FileObject", refusals=(404,)),
+        "DELETE": Operation(id="deleteFile", summary="Forget a file", answer="FileDeleted", refusals=(404,)),
+    },
+    "/files/{id}/content": {
+        "GET": Operation(id="downloadFile", summary="Read a file, or a range of it", answer=None, refusals=(404, 416))
+    },
+    "/uploads": {
+        "POST": Operation(
+            id="createUpload",
+            summary="Begin a file that comes in parts",
+            answer="UploadObject",
+            body="CreateUpload",
+            refusals=(413, 415),
+        )
+    },
+    "/uploads/{id}/parts": {
+        "POST": Operation(
+            id="addUploadPart",
+            summary="Send a part of a file",
+            answer="UploadPart",
+            form=_PART_FORM,
+            refusals=(404, 408, 413, 415),
+        )
+    },
+    "/uploads/{id}/complete": {
+        "POST": Operation(
+            id="completeUpload",
+            summary="Join the parts to a file",
+            answer="UploadObject",
+            body="CompleteUpload",
+            refusals=(404, 413, 415),
+        )
+    },
+    "/uploads/{id}/cancel": {
+        "POST": Operation(id="cancelUpload", summary="Give an upload up", answer="UploadObject", refusals=(404,))
+    },
+}

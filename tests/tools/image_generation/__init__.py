@@ -1,0 +1,3 @@
+"""The drawing tool, against a real images API and a writer that says what it is told to say."""
+
+from __future__ import annotations
