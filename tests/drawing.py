@@ -99,7 +99,7 @@ class Easel(Studio):
         self.asks: list[Ask] = []
         self.writers: list[str] = []
 
-    def tool(
+    def tool(  # noqa: PLR0913 - as the studio has it
         self,
         settings: ImageGenerationTool,
         *,
@@ -108,9 +108,10 @@ class Easel(Studio):
         mask: Subject | None,
         ask: Ask,
         writer: str,
+        party: str = "",
     ) -> Tool:
         """The real tool, with the brush."""
-        super().tool(settings, name=name, subjects=subjects, mask=mask, ask=ask, writer=writer)
+        super().tool(settings, name=name, subjects=subjects, mask=mask, ask=ask, writer=writer, party=party)
         self.asks.append(ask)
         self.writers.append(writer)
         return Drawer(self.brush, settings, subjects=subjects, mask=mask, turns=asyncio.Semaphore(4))

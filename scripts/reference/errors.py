@@ -94,11 +94,13 @@ CASES: dict[str, dict[str, dict[str, object]]] = {
         "image_parse_error": {"message": "The image cannot be read: it is damaged or cut off."},
         "empty": {"message": "The image is empty."},
         "timeout": {"message": "The file cannot be read: it took too long."},
+        "busy": {"message": "The server has too many files to read. Please try again."},
     },
     "document_refused": {
         "unsupported": {"message": "The file is of an old Office format: save it as docx, pptx or xlsx."},
         "too_large": {"message": "The file holds more than 8000000 characters of text."},
         "encrypted": {"message": "The document is encrypted: it opens with a password alone."},
+        "busy": {"message": "The server has too many files to read. Please try again."},
     },
     "not_downloaded": {
         "an image": {"is_picture": True, "message": "The server of the URL answered with status 404."},

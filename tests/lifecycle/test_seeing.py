@@ -71,7 +71,7 @@ async def kept_file(parts: Shelves, content: bytes, *, filename: str, tenant: st
 async def refusal(parts: Shelves, items: list[Item], deployment: Deployment = FETCHES) -> tuple[str | None, str]:
     """What a caller is told: code and words."""
     with pytest.raises(ApiError) as raised, anyio.fail_after(HANG_SECONDS):
-        await parts.seeing.seen(await parts.seeing.fetched(items, deployment), deployment, CALLER)
+        await parts.seeing.seen(await parts.seeing.fetched(items, deployment, CALLER), deployment, CALLER)
     assert raised.value.status in {400, 404}
     return raised.value.code, raised.value.message
 
@@ -100,7 +100,7 @@ async def test_pictures_become_data_wherever_they_stand(database: Database) -> N
             CustomToolCallOutput(call_id="2", output=[inside]),
             ComputerCallOutput(call_id="3", output=ComputerScreenshot(image_url=inlined(PNG))),
             FunctionCallOutput(call_id="4", output="words"),
-        ] == await parts.seeing.fetched(items, FETCHES)
+        ] == await parts.seeing.fetched(items, FETCHES, CALLER)
         assert ["a", "b"] == sorted(gallery.asked)
 
 
@@ -110,7 +110,7 @@ async def test_documents_become_data_for_every_model(database: Database) -> None
         named = InputFile(file_url=gallery.url("words"), filename="told.txt")
         nameless = InputFile(file_url=gallery.url("words-a%20b.txt"))
         bare = InputFile(file_url=gallery.url(""))
-        [message] = await parts.seeing.fetched([attached(named, nameless, bare)], HANDS_ON)
+        [message] = await parts.seeing.fetched([attached(named, nameless, bare)], HANDS_ON, CALLER)
         data = f"data:application/octet-stream;base64,{encoded(WORDS)}"
         assert (
             attached(
@@ -127,9 +127,9 @@ async def test_what_is_data_or_a_file_or_is_handed_on_is_not_fetched(database: D
     async with open_eyes(database) as (parts, gallery):
         here = [InputImage(image_url="data:image/png;base64,AA"), InputImage(file_id="file_1")]
         items: list[Item] = [Message(role="user", content=[*here, InputFile(file_data="AAAA")])]
-        assert items == await parts.seeing.fetched(items, FETCHES)
+        assert items == await parts.seeing.fetched(items, FETCHES, CALLER)
         handed_on: list[Item] = [shown(gallery.url("a"))]
-        assert handed_on == await parts.seeing.fetched(handed_on, HANDS_ON)
+        assert handed_on == await parts.seeing.fetched(handed_on, HANDS_ON, CALLER)
         assert handed_on == await parts.seeing.seen(handed_on, HANDS_ON, CALLER)
         assert [] == gallery.asked
 
@@ -138,7 +138,7 @@ async def test_a_url_that_stands_twice_is_fetched_once(database: Database) -> No
     """In however many items."""
     async with open_eyes(database) as (parts, gallery):
         url = gallery.url("a")
-        await parts.seeing.fetched([shown(url, url), shown(url)], FETCHES)
+        await parts.seeing.fetched([shown(url, url), shown(url)], FETCHES, CALLER)
         assert ["a"] == gallery.asked
 
 
@@ -146,7 +146,7 @@ async def test_a_url_that_is_a_picture_and_a_document_is_fetched_as_both(databas
     """Each is kept as what it is."""
     async with open_eyes(database) as (parts, gallery):
         url = gallery.url("a")
-        document, picture = await parts.seeing.fetched([attached(InputFile(file_url=url)), shown(url)], FETCHES)
+        document, picture = await parts.seeing.fetched([attached(InputFile(file_url=url)), shown(url)], FETCHES, CALLER)
         assert shown(inlined(PNG)) == picture
         assert attached(InputFile(file_data=inlined(PNG, "application/octet-stream"), filename="a")) == document
 
@@ -156,7 +156,7 @@ async def test_pictures_are_fetched_a_few_at_a_time(database: Database) -> None:
     async with open_eyes(database) as (parts, gallery):
         urls = [gallery.url(f"crowd-{number}") for number in range(AT_ONCE + 2)]
         with anyio.fail_after(HANG_SECONDS):
-            await parts.seeing.fetched([shown(*urls)], FETCHES)
+            await parts.seeing.fetched([shown(*urls)], FETCHES, CALLER)
         assert AT_ONCE == gallery.most
         assert len(urls) == len(gallery.asked)
 
@@ -365,5 +365,5 @@ async def test_what_takes_too_long_together_is_given_up(database: Database, monk
     async with open_eyes(database) as (parts, gallery):
         monkeypatch.setattr(seeing, "SECONDS", 0.05)
         with pytest.raises(ApiError) as raised:
-            await parts.seeing.fetched([shown(gallery.url("stuck"))], FETCHES)
+            await parts.seeing.fetched([shown(gallery.url("stuck"))], FETCHES, CALLER)
         assert 504 == raised.value.status

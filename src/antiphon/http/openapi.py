@@ -60,7 +60,7 @@ _HEADERS = {
 }
 _OF_EVERY_ANSWER = ("x-request-id", "apim-request-id")
 _OF_A_RUN = ("x-ignored-params", "x-unavailable-tools")
-_OF_A_REFUSAL = {401: ("www-authenticate",), 429: ("retry-after",)}
+_OF_A_REFUSAL = {401: ("www-authenticate",), 429: ("retry-after",), 503: ("retry-after",)}
 
 _EVENT: Schema = {
     "description": "With `stream`: one event of the stream, as readers of server-sent events see it.",

@@ -69,7 +69,7 @@ class Drawings:
         if drawing is None or mask is None:
             return
         try:
-            await self.seeing.looked_at(await mask.load(), faults.LONGEST_SIDE)
+            await self.seeing.looked_at(await mask.load(), faults.LONGEST_SIDE, caller)
         except ApiError as error:
             param = f"tools[{drawing.index}].input_image_mask"
             raise ApiError(error.status, replace(error.error, param=param), headers=error.headers) from error
@@ -100,6 +100,7 @@ class Drawings:
             subjects=[Subject(partial(self._load, each.origin, caller), each.is_default) for each in shown],
             mask=self._mask(settings.input_image_mask or None, caller),
             ask=partial(_asked, writer.backend),
+            party=caller.tenant,
             writer=writer.model or self._studio.writer(painter) or order.name,
         )
         return {drawing.name: tool}

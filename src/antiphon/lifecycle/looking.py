@@ -56,11 +56,11 @@ class Looking:
     # Pictures
 
     async def _picture(self, part: InputImage | ComputerScreenshot, content: bytes) -> Part:
-        picture = await self._seeing.looked_at(content, self._side(part))
+        picture = await self._seeing.looked_at(content, self._side(part), self._caller)
         if self._deployment.vision:
             return await self._shown(part, picture, is_unchanged=picture.content is content)
         if self._seeing.describing.is_on:
-            return InputText(text=await self._seeing.describing.told(picture))
+            return InputText(text=await self._seeing.describing.told(picture, party=self._caller.tenant))
         if self._draws:
             size = f"{picture.width}x{picture.height}"
             return InputText(text=f"[An image of {size} pixels. You cannot see it; the tool that draws can.]")
@@ -93,7 +93,9 @@ class Looking:
         if self._deployment.shows_pages and file.detail != "low":
             side = self._deployment.image_side
         try:
-            return await self._seeing.documents.document(content, filename=name, picture_side=side)
+            return await self._seeing.documents.document(
+                content, filename=name, picture_side=side, party=self._caller.tenant
+            )
         except Unreadable as error:
             raise faults.document_refused(error.reason, str(error), name) from error
 

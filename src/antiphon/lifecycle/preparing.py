@@ -102,7 +102,7 @@ class Preparing:
         ids = Ids.of_chain(request.previous_response_id, self.now)
         history = await self._history(request.previous_response_id, caller)
         said = await self._said(request, history, caller=caller, ids=ids)
-        items = await self._seeing.fetched(_items_of(said), deployment)
+        items = await self._seeing.fetched(_items_of(said), deployment, caller)
         said = [Said(each.position, item) for each, item in zip(said, items, strict=True)]
         response = opened(request, id=ids.new("resp"), created_at=self.now(), model=deployment.model or name)
         context = History([*history.items, *items], history.outputs)

@@ -87,7 +87,7 @@ class Seeing:
         self._shelf = shelf
         self.describing = describing
 
-    async def fetched(self, items: Sequence[Item], deployment: Deployment) -> list[Item]:
+    async def fetched(self, items: Sequence[Item], deployment: Deployment, caller: Caller) -> list[Item]:
         """The same items with the content of what a URL names in its place, as it is kept from now on.
 
         A URL may be dead when the chain goes on. Raises ``ApiError`` for what cannot be fetched.
@@ -101,7 +101,7 @@ class Seeing:
 
         async def fetch(source: tuple[str, bool]) -> None:
             url, is_picture = source
-            content = await self._fetch(url, is_picture=is_picture)
+            content = await self._fetch(url, caller, is_picture=is_picture)
             budget.take(len(content))
             for part in named[source]:
                 found[id(part)] = [_holding(part, content, url)]
@@ -152,10 +152,10 @@ class Seeing:
             case _:
                 raise faults.unreadable_picture()
 
-    async def looked_at(self, content: bytes, side: int) -> Picture:
+    async def looked_at(self, content: bytes, side: int, caller: Caller) -> Picture:
         """A picture that can be shown, its longer edge no longer than ``side`` pixels. Raises ``ApiError``."""
         try:
-            return await self.documents.picture(content, side=side)
+            return await self.documents.picture(content, side=side, party=caller.tenant)
         except Unreadable as error:
             raise faults.picture_refused(error.reason, str(error)) from error
 
@@ -168,11 +168,11 @@ class Seeing:
             return rows[file.file_id].filename if file.file_id in rows else file.file_id
         return _last_of(file.file_url) if isinstance(file.file_url, str) else "file"
 
-    async def _fetch(self, url: str, *, is_picture: bool) -> str:
+    async def _fetch(self, url: str, caller: Caller, *, is_picture: bool) -> str:
         """A data URL of what a URL leads to; a picture was looked at, and a document is one of any type."""
         content = await self._download(url, is_picture=is_picture)
         if is_picture:
-            await self.looked_at(content, faults.LONGEST_SIDE)
+            await self.looked_at(content, faults.LONGEST_SIDE, caller)
         media_type = sniffed(content) if is_picture else None
         return await inlined(content, media_type or "application/octet-stream")
 

@@ -18,6 +18,7 @@ from antiphon.backends.llama import Llama
 from antiphon.config import Config, ConfigError, Storage, converted
 from antiphon.lifecycle import EVERY_MODEL, Deployment
 from antiphon.lifecycle.describing import LOCAL, Describing
+from antiphon.protocol.picture_faults import LONGEST_SIDE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +58,7 @@ class Head(Struct, frozen=True):
     model: str | None = None
     fetch_images: bool = True
     vision: bool | None = None
-    image_side: Annotated[int, Meta(ge=64, le=16_384)] = 2048
+    image_side: Annotated[int, Meta(ge=64, le=LONGEST_SIDE)] = 2048
     read_files: bool = True
     pass_through: bool = False
     show_reasoning: Literal["summary", "text"] = "summary"

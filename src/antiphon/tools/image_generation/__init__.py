@@ -90,7 +90,7 @@ class Studio:
             case Images():
                 return []
 
-    def tool(
+    def tool(  # noqa: PLR0913 - a drawing is made of all of these
         self,
         settings: ImageGenerationTool,
         *,
@@ -99,10 +99,12 @@ class Studio:
         mask: Subject | None,
         ask: Ask,
         writer: str,
+        party: str = "",
     ) -> Tool:
         """The tool for one request. ``name`` is what `choose` gave.
 
         ``ask`` asks a language model that is called ``writer``; it raises `Unanswered` where there is no answer.
+        ``party``: for whom it is drawn.
         """
         way: Way
         match self._configs[name]:
@@ -110,7 +112,7 @@ class Studio:
                 way = Sketcher(config, self._documents, ask=ask, writer=writer)
             case Images():
                 way = self._painters[name]
-        return Drawer(way, settings, subjects=subjects, mask=mask, turns=self._turns)
+        return Drawer(way, settings, subjects=subjects, mask=mask, turns=self._turns, party=party)
 
     async def aclose(self) -> None:
         """Close the connections to image servers."""

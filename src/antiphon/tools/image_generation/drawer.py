@@ -67,9 +67,11 @@ class Drawer:
         subjects: Sequence[Subject],
         mask: Subject | None,
         turns: asyncio.Semaphore,
+        party: str = "",
     ) -> None:
         self._begun = 0
         self._turns = turns
+        self._party = party
         self._way = way
         self._settings = settings
         self._subjects = subjects
@@ -114,7 +116,7 @@ class Drawer:
             raise DrawingError("invalid_arguments", f"The prompt is longer than {MOST_PROMPT_CHARACTERS} characters.")
         sources = [await _loaded(subject) for subject in self._chosen(arguments.images)]
         mask = await _loaded(self._mask) if sources and self._mask is not None else None
-        return Wish(prompt=prompt, settings=self._settings, sources=sources, mask=mask)
+        return Wish(prompt=prompt, settings=self._settings, sources=sources, mask=mask, party=self._party)
 
     def _chosen(self, numbers: list[int] | None) -> list[Subject]:
         """What the drawing starts from: by the settings' ``action``, the model's choice, and what is there."""

@@ -20,17 +20,20 @@ Background = Literal["transparent", "opaque", "auto"]
 Quality = Literal["low", "medium", "high", "xhigh", "max", "auto"]
 
 DEFAULT_FORMAT: ImageFormat = "png"
-LONGEST_EDGE = 4096
-MOST_PIXELS = 8_388_608
+BUSY = "The server has too many pictures and documents to look at. Please try again."
 
 
 class Wish(Struct, frozen=True):
-    """What is to be drawn: out of ``sources`` (encoded pictures), if any, and only where ``mask`` is transparent."""
+    """What is to be drawn: out of ``sources`` (encoded pictures), if any, and only where ``mask`` is transparent.
+
+    ``party`` is for whom: child processes take turns by it.
+    """
 
     prompt: str
     settings: ImageGenerationTool
     sources: list[bytes] = []
     mask: bytes | None = None
+    party: str = ""
 
     @property
     def partials(self) -> int:

@@ -15,10 +15,10 @@ from anyio.to_thread import run_sync
 from msgspec.structs import replace
 
 from antiphon.documents import Unreadable, sniffed
-from antiphon.documents.sketches import SketchOrder
+from antiphon.documents.sketches import LONGEST_EDGE, MOST_PIXELS, SketchOrder
+from antiphon.protocol.picture_faults import LONGEST_SIDE
 from antiphon.tools.image_generation.drawing import (
-    LONGEST_EDGE,
-    MOST_PIXELS,
+    BUSY,
     Background,
     DrawingError,
     Drawn,
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_REFUSAL_BYTES = 65_536
-LONGEST_SIDE = 16_384
 _FORMATS: dict[str, ImageFormat] = {
     "image/png": "png",
     "image/jpeg": "jpeg",
@@ -169,7 +168,7 @@ class Painter:
         """The picture in what was said, checked. Raises `DrawingError`."""
         content = await self._content(said)
         is_svg = wish.format == "svg" and sniffed(content) not in _FORMATS
-        width, height, format_ = await (self._checked_svg(content) if is_svg else self._checked(content))
+        width, height, format_ = await (self._checked_svg(content) if is_svg else self._checked(content, wish))
         settings = wish.settings
         revised = said.picture.revised_prompt if said.picture is not None else None
         return Drawn(
@@ -223,14 +222,16 @@ class Painter:
         most = self._config.max_image_mib
         return DrawingError("image_too_large", f"The image model sent more than a picture of {most} MiB.")
 
-    async def _checked(self, content: bytes) -> tuple[int, int, ImageFormat]:
+    async def _checked(self, content: bytes, wish: Wish) -> tuple[int, int, ImageFormat]:
         """Width, height and format of what is certainly a picture."""
         format_ = _FORMATS.get(sniffed(content) or "")
         if format_ is None:
             raise self._nonsense("something that is no picture")
         try:
-            picture = await self._documents.picture(content, side=LONGEST_SIDE)
+            picture = await self._documents.picture(content, side=LONGEST_SIDE, party=wish.party)
         except Unreadable as error:
+            if error.reason == "busy":
+                raise DrawingError("server_error", BUSY) from error
             raise self._nonsense(f"a picture that cannot be read ({error.reason})") from error
         return picture.width, picture.height, format_
 
@@ -249,22 +250,22 @@ class Painter:
         fits = max(drawn.width, drawn.height) <= LONGEST_EDGE and drawn.width * drawn.height <= MOST_PIXELS
         match wish.settings.output_format:
             case "png" | "jpeg" | "webp" | "gif" as wanted if wanted != drawn.format != "svg" and fits:
-                return await self._as(wanted, drawn, wish.settings.output_compression)
+                return await self._as(wanted, drawn, wish)
             case _:
                 return drawn
 
-    async def _as(self, wanted: Literal["png", "jpeg", "webp", "gif"], drawn: Drawn, compression: int | None) -> Drawn:
+    async def _as(self, wanted: Literal["png", "jpeg", "webp", "gif"], drawn: Drawn, wish: Wish) -> Drawn:
         """The same picture in another format, or as it is where that fails: the caller is told what it is."""
         order = SketchOrder(
             svg=_BLANK.format(width=drawn.width, height=drawn.height),
             width=drawn.width,
             height=drawn.height,
             format=wanted,
-            compression=100 if compression is None else compression,
+            compression=100 if (compression := wish.settings.output_compression) is None else compression,
             background="transparent",
         )
         try:
-            picture: Picture = await self._documents.sketch(order, under=drawn.content)
+            picture: Picture = await self._documents.sketch(order, under=drawn.content, party=wish.party)
         except Unreadable:
             return drawn
         background: Background = "opaque" if wanted == "jpeg" else drawn.background

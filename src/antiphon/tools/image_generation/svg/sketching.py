@@ -14,9 +14,9 @@ from msgspec.structs import replace
 from antiphon.core.deltas import Finish, Refused, Text
 from antiphon.core.usage import total
 from antiphon.documents import Unreadable
-from antiphon.documents.sketches import SketchOrder
+from antiphon.documents.sketches import LONGEST_EDGE, MOST_PIXELS, SketchOrder
 from antiphon.protocol.calls import SvgUsage
-from antiphon.tools.image_generation.drawing import LONGEST_EDGE, MOST_PIXELS, DrawingError, Drawn, Wish
+from antiphon.tools.image_generation.drawing import BUSY, DrawingError, Drawn, Wish
 from antiphon.tools.image_generation.svg import prompting, shapes
 from antiphon.tools.image_generation.svg.cleaning import MOST_CHARACTERS, Drawing, cleaned
 from antiphon.tools.image_generation.svg.elements import Undrawable
@@ -99,7 +99,7 @@ class Sketcher:
             return _Plan(wish, width, height, prompting.canvas_for(width, height))
         content = wish.sources[0]
         drawing = await run_sync(drawing_in, content)  # a caller may have made it slow to read
-        picture = await self._picture(content, drawing)
+        picture = await self._picture(content, drawing, wish)
         width, height = _checked(wish.size or (picture.width, picture.height))
         earlier = drawing.svg(width, height) if drawing is not None else None
         if earlier is not None and len(earlier) > prompting.MOST_SHOWN:
@@ -107,15 +107,17 @@ class Sketcher:
         under = picture.content if earlier is None or wish.mask is not None else None
         return _Plan(wish, width, height, prompting.canvas_for(width, height), earlier=earlier, under=under)
 
-    async def _picture(self, content: bytes, drawing: Drawing | None) -> Picture:
+    async def _picture(self, content: bytes, drawing: Drawing | None, wish: Wish) -> Picture:
         """What is to be edited, as it looks."""
         try:
             if drawing is not None and is_svg(content):
                 width, height = DEFAULT_SIZE
                 order = SketchOrder(drawing.svg(width, height), width, height, background="transparent")
-                return await self._documents.sketch(order)
-            return await self._documents.picture(content, side=SIDE_OF_EDITED)
+                return await self._documents.sketch(order, party=wish.party)
+            return await self._documents.picture(content, side=SIDE_OF_EDITED, party=wish.party)
         except Unreadable as error:
+            if error.reason == "busy":
+                raise DrawingError("server_error", BUSY) from error
             raise DrawingError("invalid_image", f"The picture to edit cannot be read: {error}") from error
 
     async def _drawn(self, plan: _Plan, show: Show) -> Drawn:
@@ -139,6 +141,8 @@ class Sketcher:
                 drawing = await run_sync(_told_apart if attempt == "first" else _drawing, said)
                 drawn = await self.sketched(plan, drawing)
             except (Undrawable, Unreadable) as error:
+                if isinstance(error, Unreadable) and error.reason == "busy":
+                    raise DrawingError("server_error", BUSY) from error
                 fault = fault if attempt == "shapes" else str(error)
                 log.info("sketch failed", extra={"action": "sketch_failed", "model": self._writer, "attempt": attempt})
                 question = shapes.turn(plan.wish.prompt, plan.canvas, model=self._writer, tokens=tokens)
@@ -170,7 +174,8 @@ class Sketcher:
             background=plan.background,
             covers=plan.earlier is not None,
         )
-        picture = await self._documents.sketch(order, under=plan.under, mask=plan.wish.mask if plan.under else None)
+        mask = plan.wish.mask if plan.under else None
+        picture = await self._documents.sketch(order, under=plan.under, mask=mask, party=plan.wish.party)
         is_text = wanted == "svg" and plan.under is None  # what lies on a picture is no SVG alone
         return Drawn(
             content=svg.encode() if is_text else picture.content,
