@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DONE := $(VENV)/.done
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-WORKERS ?= 2
+WORKERS ?= 3
 ARGS ?=
 
 # A lock holds every package of its set with its hashes, so there is nothing left to resolve.
