@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from PIL import ImageChops
 
@@ -18,18 +16,13 @@ from tests.acceptance.showing import (
     decoded,
     drawings,
     picture,
-    plain,
     shown,
-    studio,
     uploaded,
     web,
 )
 from tests.documents.files import docx, pdf, pptx, xlsx
 from tests.http.following import ended
 from tests.images_api import opened
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 pytestmark = [pytest.mark.slow, UNREAD]
 
@@ -38,20 +31,6 @@ ASKED = "What does page 17 say?"
 PICTURES = 20
 """Pages that are shown as pictures, by default."""
 CALL = {"type": "function_call", "call_id": "c", "name": "report", "arguments": "{}"}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Studio]:
-    """A server with everything."""
-    with studio() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def client(server: Studio) -> Iterator[Client]:
-    """Its client."""
-    with plain(server.address) as made:
-        yield made
 
 
 def pages(body: Json) -> dict[int, tuple[str, list[str]]]:

@@ -24,7 +24,6 @@ from tests.acceptance.showing import (
     picture,
     plain,
     shown,
-    studio,
     uploaded,
 )
 from tests.conformance.grammar import findings, spelled
@@ -33,7 +32,7 @@ from tests.http.following import ended, events, frames, told
 from tests.images_api import Asked, edited, encoded, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 pytestmark = [pytest.mark.slow, UNREAD]
 
@@ -41,20 +40,6 @@ LARGE = saved(noise(200, 150, grain=2), "PNG")
 """A picture whose base64 is too long for a row: it lies on the shelf."""
 BLUE = "Now make the ribbon blue"
 EDIT: Json = {**DRAW, "action": "edit"}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Studio]:
-    """A server with everything."""
-    with studio() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def client(server: Studio) -> Iterator[Client]:
-    """Its client."""
-    with plain(server.address) as made:
-        yield made
 
 
 class Turn:

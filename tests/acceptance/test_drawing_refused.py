@@ -25,9 +25,7 @@ from tests.acceptance.showing import (
     data_url,
     looking,
     picture,
-    plain,
     shown,
-    studio,
 )
 from tests.http.following import ended, events
 from tests.images_api import HOW, SECRET, images_api
@@ -117,20 +115,6 @@ def _told(model: Model, how: str) -> str:
     asked = [index for index in range(len(model.asked)) if f"Draw a {how} house" in model.words(index)]
     assert 2 == len(asked), how
     return model.words(asked[-1])
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Studio]:
-    """A server with everything."""
-    with studio() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def client(server: Studio) -> Iterator[Client]:
-    """Its client."""
-    with plain(server.address) as made:
-        yield made
 
 
 MISFITS: dict[str, tuple[list[Json], str | None]] = {

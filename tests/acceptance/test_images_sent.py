@@ -25,8 +25,6 @@ from tests.acceptance.showing import (
 from tests.documents.files import animation, lettered, noise, png, quarters, saved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from PIL import Image
 
 pytestmark = pytest.mark.slow
@@ -41,20 +39,6 @@ UNTOUCHED: dict[str, bytes] = {
 
 RED, GREEN, BLUE, WHITE = "red", "green", "blue", "white"
 NAMES = {(255, 0, 0): RED, (0, 128, 0): GREEN, (0, 0, 255): BLUE, (255, 255, 255): WHITE}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Studio]:
-    """A server with everything."""
-    with studio() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def client(server: Studio) -> Iterator[Client]:
-    """Its client."""
-    with plain(server.address) as made:
-        yield made
 
 
 def corners(image: Image.Image) -> list[str]:
