@@ -64,7 +64,7 @@ class Looking:
         if self._draws:
             size = f"{picture.width}x{picture.height}"
             return InputText(text=f"[An image of {size} pixels. You cannot see it; the tool that draws can.]")
-        raise faults.no_eyes(self._deployment.name)
+        raise faults.no_eyes(self._deployment.model or self._deployment.name)
 
     def _side(self, part: InputImage | ComputerScreenshot) -> int:
         """The longer edge that whoever looks takes: the deployment's model, or the one that describes for it."""

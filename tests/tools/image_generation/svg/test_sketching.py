@@ -57,6 +57,13 @@ def plain(colour: str, size: tuple[int, int] = (300, 200)) -> bytes:
     return encoded(Image.new("RGB", size, colour))
 
 
+async def test_a_sketch_of_a_sketch_is_signed_once(documents: Documents) -> None:
+    """A model that is asked to change one may describe it as it was described to it."""
+    arguments = {"prompt": "a red house (a sketch, drawn as SVG by qwen) at night"}
+    told = await drawing(documents, arguments=arguments, writer=Writer(HOUSE))
+    assert "a red house at night (a sketch, drawn as SVG by qwen)" == told.item.revised_prompt
+
+
 async def test_what_a_model_writes_is_drawn(documents: Documents) -> None:
     """Without any configuration; the item tells who drew, how, and what it cost."""
     writer = Writer(f"Of course!\n```svg\n{HOUSE}\n```\nHere you are.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,7 @@ TYPICAL_CHARACTERS = 900
 """How long a drawing of the embedded model is: unfinished pictures are shown at equal parts of that."""
 AFTER_THE_END = 200
 """Characters that a model may say after its drawing before it is stopped: most end by themselves and tell the usage."""
+_SIGNED = re.compile(r" ?\(a sketch, drawn as SVG by [^()]*\)")
 NO_PARTIALS = frozenset({"svg", "gif"})
 
 
@@ -186,7 +188,8 @@ class Sketcher:
         )
 
     def _signed(self, drawn: Drawn, plan: _Plan, usage: Usage | None) -> Drawn:
-        revised = f"{plan.wish.prompt} ({self._manner(plan)})"
+        shows = _SIGNED.sub("", plan.wish.prompt)  # a model may repeat how an earlier sketch was signed
+        revised = f"{shows} ({self._manner(plan)})"
         if usage is None:
             return replace(drawn, revised_prompt=revised)
         spent = SvgUsage(
