@@ -9,10 +9,13 @@ import pytest
 from msgspec import UNSET
 from PIL import Image
 
+from antiphon.documents import Config as DocumentsConfig
+from antiphon.documents import Documents
 from antiphon.protocol.calls import ImageFault, ImageGenerationCall
 from antiphon.protocol.errors import invalid_request
 from antiphon.tools.image_generation import Studio
 from antiphon.tools.image_generation.drawer import MOST_DRAWINGS
+from antiphon.tools.image_generation.drawing import BUSY
 from tests.images_api import encoded, images_api
 from tests.tools.image_generation.studio import (
     COMPLETED,
@@ -27,7 +30,6 @@ from tests.tools.image_generation.studio import (
 )
 
 if TYPE_CHECKING:
-    from antiphon.documents import Documents
     from antiphon.tools import Answer
 
 pytestmark = pytest.mark.anyio
@@ -172,3 +174,17 @@ async def test_a_response_draws_so_many_pictures_and_no_more(documents: Document
     items = [answer.item for answer in answers if isinstance(answer.item, ImageGenerationCall)]
     errors = [item.error for item in items if isinstance(item.error, ImageFault)]
     assert (MOST_DRAWINGS, ["too_many_drawings"] * 2) == (len(server.asked), [error.code for error in errors])
+
+
+@pytest.mark.parametrize("way", ["images", "svg", "an edit in svg"])
+async def test_a_picture_that_nobody_has_time_to_look_at_is_no_bad_picture(way: str) -> None:
+    """The client is told to try again, and the model is not asked for another drawing."""
+    documents = Documents(DocumentsConfig())
+    await documents.aclose()  # from now on it looks at nothing
+    writer = Writer(HOUSE)
+    with images_api() as server:
+        deployment = {"backend": "images", "base_url": server.url} if way == "images" else {"backend": "svg"}
+        subjects = [subject(PICTURES[0], is_default=True)] if way == "an edit in svg" else []
+        told = await drawing(documents, deployment, subjects=subjects, writer=writer)
+    assert ("server_error", BUSY) == told.error
+    assert {"images": 0, "svg": 1, "an edit in svg": 0}[way] == len(writer.turns)

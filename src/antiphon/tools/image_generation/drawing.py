@@ -13,6 +13,8 @@ from antiphon.protocol.tools import ImageGenerationTool
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from antiphon.documents import Unreadable
+
     Show = Callable[["Drawn"], Awaitable[None]]
     """Takes a picture that is not finished."""
 
@@ -77,6 +79,12 @@ class DrawingError(Exception):
         super().__init__(message)
         self.code = code
         self.refusal = refusal
+
+
+def raise_if_busy(error: Unreadable) -> None:
+    """What nobody had time to look at is no fault of the picture. Raises `DrawingError`."""
+    if error.reason == "busy":
+        raise DrawingError("server_error", BUSY) from error
 
 
 class Way(Protocol):

@@ -18,11 +18,11 @@ from antiphon.documents import Unreadable, sniffed
 from antiphon.documents.sketches import LONGEST_EDGE, MOST_PIXELS, SketchOrder
 from antiphon.protocol.picture_faults import LONGEST_SIDE
 from antiphon.tools.image_generation.drawing import (
-    BUSY,
     Background,
     DrawingError,
     Drawn,
     Quality,
+    raise_if_busy,
 )
 from antiphon.tools.image_generation.images.asking import asked, without_stream
 from antiphon.tools.image_generation.images.faults import MISCONFIGURED, Refused, drawing_error
@@ -230,8 +230,7 @@ class Painter:
         try:
             picture = await self._documents.picture(content, side=LONGEST_SIDE, party=wish.party)
         except Unreadable as error:
-            if error.reason == "busy":
-                raise DrawingError("server_error", BUSY) from error
+            raise_if_busy(error)
             raise self._nonsense(f"a picture that cannot be read ({error.reason})") from error
         return picture.width, picture.height, format_
 

@@ -17,7 +17,7 @@ from antiphon.core.usage import total
 from antiphon.documents import Unreadable
 from antiphon.documents.sketches import LONGEST_EDGE, MOST_PIXELS, SketchOrder
 from antiphon.protocol.calls import SvgUsage
-from antiphon.tools.image_generation.drawing import BUSY, DrawingError, Drawn, Wish
+from antiphon.tools.image_generation.drawing import DrawingError, Drawn, Wish, raise_if_busy
 from antiphon.tools.image_generation.svg import prompting, shapes
 from antiphon.tools.image_generation.svg.cleaning import MOST_CHARACTERS, Drawing, cleaned
 from antiphon.tools.image_generation.svg.elements import Undrawable
@@ -118,8 +118,7 @@ class Sketcher:
                 return await self._documents.sketch(order, party=wish.party)
             return await self._documents.picture(content, side=SIDE_OF_EDITED, party=wish.party)
         except Unreadable as error:
-            if error.reason == "busy":
-                raise DrawingError("server_error", BUSY) from error
+            raise_if_busy(error)
             raise DrawingError("invalid_image", f"The picture to edit cannot be read: {error}") from error
 
     async def _drawn(self, plan: _Plan, show: Show) -> Drawn:
@@ -143,8 +142,8 @@ class Sketcher:
                 drawing = await run_sync(_told_apart if attempt == "first" else _drawing, said)
                 drawn = await self.sketched(plan, drawing)
             except (Undrawable, Unreadable) as error:
-                if isinstance(error, Unreadable) and error.reason == "busy":
-                    raise DrawingError("server_error", BUSY) from error
+                if isinstance(error, Unreadable):
+                    raise_if_busy(error)
                 fault = fault if attempt == "shapes" else str(error)
                 log.info("sketch failed", extra={"action": "sketch_failed", "model": self._writer, "attempt": attempt})
                 question = shapes.turn(plan.wish.prompt, plan.canvas, model=self._writer, tokens=tokens)
