@@ -175,7 +175,7 @@ class Preparing:
             consent = consented(items, granted)
             items, outputs = consent.items, {**outputs, **consent.outputs}
         items = pointed_first(transcript(items), order.pointed)
-        shown = pictures(items, order.pointed)
+        shown = pictures(items, order.pointed) if order.painter is not None else []
         known = known_lists(order, context.items)
         offered = offer(order.request, known, hands_over=deployment.pass_through, pictures=len(shown))
         opening = None
