@@ -17,7 +17,7 @@ ARGS ?=
 # A lock holds every package of its set with its hashes, so there is nothing left to resolve.
 install = $(PIP) install --no-deps --require-hashes --requirement $(1)
 
-.PHONY: help serve test check quick chaos bench docs reference lock clean \
+.PHONY: help serve test check quick chaos bench docs matrix reference lock clean \
 	format-check lint types contracts coverage clients servers FORCE
 
 help: ## Say what there is.
@@ -51,6 +51,10 @@ bench: $(DONE)/package $(DONE)/test ## Measure: what an event, a request and a s
 
 docs: $(DONE)/package $(DONE)/docs ## Build the documentation into site/; a warning is an error.
 	$(BIN)/zensical build --strict --clean
+
+matrix: $(DONE)/package $(DONE)/test clients ## Run every client, and write docs/clients.md from what each can do.
+	$(BIN)/python -m tests.clients
+	$(BIN)/python -m scripts.clients
 
 reference: $(DONE)/package $(DONE)/test ## Write the reference pages in docs/ from the code, after a change of what they tell.
 	$(BIN)/python -m scripts.reference
@@ -127,7 +131,7 @@ $(DONE)/servers: scripts/servers $(DONE)/environment
 CLIENTS := build/clients
 NODE_LOCK := tests/conformance/node/package-lock.json
 
-clients: $(CLIENTS)/openai-1/.done $(CLIENTS)/openai-2/.done $(CLIENTS)/langchain/.done $(CLIENTS)/node/.done
+clients: $(CLIENTS)/openai-1/.done $(CLIENTS)/openai-2/.done $(CLIENTS)/frameworks/.done $(CLIENTS)/node/.done
 
 $(CLIENTS)/node/.done: $(NODE_LOCK) $(DONE)/test
 	@echo 'Installing the clients in Node (once).'
@@ -140,5 +144,5 @@ $(CLIENTS)/%/.done: requirements/clients/%.txt $(DONE)/environment
 	@echo 'Installing the client "$*" (once).'
 	@rm -rf $(@D)
 	@$(BIN)/python -m venv --without-pip $(@D)
-	@$(PIP) --python $(@D)/bin/python install --no-deps --require-hashes --requirement $<
+	@$(PIP) --python $(@D)/bin/python install --no-compile --no-deps --require-hashes --requirement $<
 	@touch $@

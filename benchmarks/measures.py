@@ -22,6 +22,7 @@ from benchmarks.samples import Samples
 from benchmarks.stage import Running, Stage
 from benchmarks.store_chain import store_cpu, store_statements
 from benchmarks.upstream import EVERYTHING
+from benchmarks.websockets import Beside, idle_sockets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -186,6 +187,9 @@ MEASURES = [
     Measure("start", "from the start of the process to the first 200 (wall)", "s", start),
     Measure("resident", "resident, after 256 requests", "MB", resident),
     Measure("idle", "growth for each idle open stream, 1,000 streams", "kB", idle),
+    Measure("websocket-turn", "CPU per turn of 16 tokens at once, unstored", "us", Beside("websocket-turn").run),
+    Measure("websocket-event", "CPU per event, 32 in lockstep, unstored", "us", Beside("websocket-event").run),
+    Measure("websocket-idle", "growth for 1,000 idle WebSockets", "MB", idle_sockets),
     Measure("background", "CPU per event of 200 streams at 50 a second, SQLite", "us", ALONE.show("cpu")),
     Measure("background-late", "from the model to the subscriber, the same (wall)", "ms", ALONE.show("late")),
     Measure("background-jobs", "CPU per run of one word, streamed, the same server", "us", ALONE.show("jobs")),

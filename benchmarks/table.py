@@ -81,6 +81,21 @@ GOALS = [
     Goal(title="resident under 80 MB", measure="resident", at_most=80),
     Goal(title="an idle open stream under 40 kB", measure="idle", at_most=40),
     Goal(
+        title="a turn over a WebSocket costs less than a streamed request",
+        measure="websocket-turn",
+        of="websocket",
+        over="server-sent events",
+        at_most=1,
+    ),
+    Goal(
+        title="and an event about the same",
+        measure="websocket-event",
+        of="websocket",
+        over="server-sent events",
+        at_most=1.1,
+    ),
+    Goal(title="1,000 idle WebSockets hold under 60 MB", measure="websocket-idle", of="opened", at_most=60),
+    Goal(
         title="an event in the background costs at most 3 times as much",
         measure="background",
         of="background",

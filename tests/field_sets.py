@@ -95,6 +95,7 @@ EVENTS: dict[str, Fields] = {
 }
 
 ITEMS: dict[str, Fields] = {
+    "apply_patch_call": Fields("type id status call_id operation", "caller"),
     "code_interpreter_call": Fields("type id status code container_id outputs"),
     "custom_tool_call": Fields("type id status call_id input name", "namespace"),
     "file_search_call": Fields("type id status queries results"),
@@ -102,11 +103,16 @@ ITEMS: dict[str, Fields] = {
     "image_generation_call": Fields(
         "type id status", "action background error output_format quality result revised_prompt size svg_usage"
     ),
+    "local_shell_call": Fields("type id status action call_id"),
     "mcp_approval_request": Fields("type id arguments name server_label"),
     "mcp_call": Fields("type id approval_request_id arguments error name output server_label", "status"),
     "mcp_list_tools": Fields("type id server_label tools", "error"),
     "message": Fields("type id status role content", "phase"),
     "reasoning": Fields("type id summary", "content encrypted_content"),
+    "shell_call": Fields("type id status action call_id", "environment caller"),
+    "shell_call_output": Fields("type id status call_id max_output_length output"),
+    "tool_search_call": Fields("type id status arguments call_id execution"),
+    "tool_search_output": Fields("type id status call_id execution tools"),
     "web_search_call": Fields("type id status", "action"),
 }
 

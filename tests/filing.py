@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Iterator
     from pathlib import Path
 
+    from starlette.types import Receive, Scope, Send
+
     from antiphon.store import Database
     from antiphon.store.files import FileRow
 
@@ -67,6 +69,7 @@ class Cabinet:
             Auth(KEYS, host="127.0.0.1"),
             lambda: b"{}",
             health=Health(Jobs(self.database), "tests"),
+            sockets=_unserved,
             started=_nothing,
             stop=_nothing,
         )
@@ -81,6 +84,10 @@ class Cabinet:
         storage = await self.blobs._open("a")
         blobs = [blob["path"] for found in storage.list() for blob in found]
         return [f"{count} {table}" for table, count in counts if count] + blobs
+
+
+async def _unserved(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    """Nobody opens a WebSocket."""
 
 
 def _nothing() -> None:

@@ -10,15 +10,15 @@ from msgspec.structs import replace
 from antiphon.core.mcp_calls import Asking, McpKind
 from antiphon.core.turn import Choice, Function
 from antiphon.engine.task import Equipment, Grant, Opening, Task
-from antiphon.protocol.calls import McpCall, McpProtocolError, McpToolListing
+from antiphon.protocol.calls import McpCall, McpListTools, McpProtocolError, McpToolListing
 from antiphon.tools import Answer, Tool, Unlisted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from antiphon.core.calls import CallKind, OpenCall
-    from antiphon.protocol.calls import McpListTools
     from antiphon.protocol.events import PhaseType
+    from antiphon.protocol.items import OutputItem
 
     Report = Callable[[PhaseType], Awaitable[None]]
 
@@ -121,12 +121,12 @@ def opened(
     """A task that begins with a library; ``granted`` are the arguments of calls that a person approved."""
     grants = [Grant(f"{REQUEST}{number}", arguments) for number, arguments in enumerate(granted)]
 
-    def equip(made: Sequence[McpListTools]) -> Equipment:
-        known = [LOOK for item in made if item.tools] or ([] if lists else [LOOK])
+    def equip(made: Sequence[OutputItem]) -> Equipment:
+        known = [LOOK for item in made if isinstance(item, McpListTools) and item.tools] or ([] if lists else [LOOK])
         functions = [Function(LATER, b'{"type":"object"}') for _ in known]  # type: ignore[arg-type]  # Raw is bytes
         tools: dict[str, Tool] = {LATER: library.tool(LOOK)} if known and not asks else {}
         waiting: dict[str, CallKind] = {LATER: Asking("library", "look", _as_it_is)} if asks else {}
-        return Equipment(functions, Choice(), None, tools=tools, asks=waiting)
+        return Equipment(functions, Choice(), None, tools=tools, clients=waiting)
 
     spend = (approvals or Approvals()).spend
     opening = Opening([library] if lists else [], grants, equip, spend)

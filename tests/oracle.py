@@ -30,7 +30,7 @@ Step: TypeAlias = Callable[..., list[StreamEvent]]
 FREE_TEXT = frozenset({
     *("arguments", "call_id", "code", "container_id", "delta", "diff", "id", "input", "instructions", "item_id"),
     *("message", "model", "name", "obfuscation", "output", "previous_response_id", "refusal", "server_label", "text"),
-    *("token", "user", "partial_image_b64", "result", "query"),
+    *("token", "user", "partial_image_b64", "result", "query", "command", "commands", "path", "working_directory"),
 })
 """The keys whose strings are any text. A string under another key is a word of the protocol, and part of the shape."""
 
@@ -44,6 +44,7 @@ EXTRA_FIELDS = {
     "ImageGeneration.n": "recorded in echoes",
     "Logprob.bytes": "recorded; the types of events lack it, those of items have it",
     "LogprobTopLogprob.bytes": "the same",
+    "ResponseCustomToolCall.status": "recorded always",
     "Response.billing": "recorded in finished JSON answers",
     "Response.content_filters": "Azure's",
     "Response.frequency_penalty": "recorded since 2026-01",

@@ -12,7 +12,7 @@ import pytest
 from antiphon.backends.scripted import Config, Scripted
 from antiphon.core.calls import CallKind, OpenCall, Silent
 from antiphon.core.sse import name
-from antiphon.core.turn import Output, Turn
+from antiphon.core.turn import Output, Thinking, Turn
 from antiphon.engine import run
 from antiphon.engine.task import Task
 from antiphon.protocol.calls import SearchAction, WebSearchCall
@@ -137,7 +137,7 @@ class Run:
         self.emissions.append([name(event) for event in events])
         self.order += self.emissions[-1]
 
-    async def keep(self, response: Response, outputs: Mapping[str, Output]) -> None:
+    async def keep(self, response: Response, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]) -> None:
         """Keep."""
         await anyio.lowlevel.checkpoint()
         self.kept.append(response)

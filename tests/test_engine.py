@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from antiphon.backends import UpstreamError, UpstreamFault
 from antiphon.core.deltas import Text
 from antiphon.core.fold import fold
-from antiphon.core.turn import Output, Turn
+from antiphon.core.turn import Output, Thinking, Turn
 from antiphon.engine import running
 from antiphon.protocol.calls import WebSearchCall
 from antiphon.protocol.items import Message
@@ -151,12 +151,12 @@ class Forgetful(Run):
 
     times = 1
 
-    async def keep(self, response: Response, outputs: Mapping[str, Output]) -> None:
+    async def keep(self, response: Response, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]) -> None:
         """Fail, then keep."""
         if self.times:
             self.times -= 1
             raise OSError("disk full")
-        await super().keep(response, outputs)
+        await super().keep(response, outputs, thoughts)
 
 
 async def test_a_store_that_cannot_keep_fails_the_response() -> None:
@@ -183,7 +183,9 @@ async def test_a_store_that_never_answers_fails_the_response(monkeypatch: pytest
     """Its time is limited."""
 
     class Stuck(Run):
-        async def keep(self, response: Response, outputs: Mapping[str, Output]) -> None:
+        async def keep(
+            self, response: Response, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]
+        ) -> None:
             await anyio.sleep_forever()
 
     monkeypatch.setattr(running, "ENDING_SECONDS", 0.02)
@@ -261,10 +263,12 @@ async def test_a_response_that_is_being_kept_is_not_cancelled_any_more() -> None
     """Half a commit is none: what was completed stays so."""
 
     class Slow(Run):
-        async def keep(self, response: Response, outputs: Mapping[str, Output]) -> None:
+        async def keep(
+            self, response: Response, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]
+        ) -> None:
             group.cancel_scope.cancel()
             await anyio.lowlevel.checkpoint()
-            await super().keep(response, outputs)
+            await super().keep(response, outputs, thoughts)
 
     run = Slow(HELLO)
     async with anyio.create_task_group() as group:
@@ -306,9 +310,11 @@ async def test_a_cancellation_waits_until_a_response_is_kept_and_told(steps: lis
     """Then it goes on."""
 
     class Late(Run):
-        async def keep(self, response: Response, outputs: Mapping[str, Output]) -> None:
+        async def keep(
+            self, response: Response, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]
+        ) -> None:
             here.cancel()
-            await super().keep(response, outputs)
+            await super().keep(response, outputs, thoughts)
 
     current = asyncio.current_task()
     assert current is not None
@@ -332,10 +338,10 @@ class Deaf(Run):
         if self.at in self.names:
             raise ConnectionResetError
 
-    async def keep(self, response: Response, outputs: Mapping[str, Output]) -> None:
+    async def keep(self, response: Response, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]) -> None:
         """The model has stopped by then."""
         assert self.model.closed
-        await super().keep(response, outputs)
+        await super().keep(response, outputs, thoughts)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from antiphon.core.notes import CallStarted, TurnEnded
 from antiphon.core.sse import name
 from antiphon.core.turn import Choice
 from antiphon.engine import run
+from antiphon.engine.reins import Reins
 from antiphon.engine.task import Equipment
 from antiphon.protocol.calls import McpApprovalRequest, McpCall, McpListTools
 from antiphon.protocol.errors import ApiError
@@ -65,7 +66,7 @@ async def watched(started: Run) -> Response:
         now=lambda: NOW + 1,
         emit=started.emit,
         keep=started.keep,
-        is_watched=True,
+        reins=Reins(),
     )
 
 

@@ -14,7 +14,7 @@ from antiphon.core.fold import fold
 from antiphon.core.machine import Machine
 from antiphon.core.notes import CallAnswered, CallStarted, CallWritten, TurnBroken
 from antiphon.core.sse import name
-from antiphon.core.turn import Output
+from antiphon.core.turn import Output, Thinking
 from antiphon.engine import go_on
 from antiphon.engine.task import Task
 from antiphon.protocol.calls import WebSearchCall
@@ -121,7 +121,7 @@ class Succession:
         await anyio.lowlevel.checkpoint()
         self.settled = len(self.log)
 
-    async def _keep(self, response: Response, outputs: Mapping[str, Output]) -> None:
+    async def _keep(self, response: Response, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]) -> None:
         await anyio.lowlevel.checkpoint()
         self.kept.append(response)
         self.outputs = dict(outputs)

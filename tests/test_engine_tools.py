@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from antiphon.core.fold import fold
 from antiphon.core.turn import Choice
+from antiphon.core.writing import Shown
 from antiphon.protocol.calls import SearchAction, WebSearchCall
 from antiphon.protocol.items import FunctionCall, ReasoningItem
 from tests.patient import HANG_SECONDS
@@ -125,7 +126,7 @@ async def test_a_turn_that_was_cut_short_is_the_last() -> None:
 async def test_what_may_be_called_and_shown_is_the_tasks_to_say() -> None:
     """A function that is not allowed is not called; thoughts are raw where they may be."""
     steps = [{"thought": "Hm."}, {"call": {"name": "ask_user"}}]
-    response = await Run({"steps": steps}, allowed=frozenset({"look_up"}), raw_thoughts=True).perform()
+    response = await Run({"steps": steps}, allowed=frozenset({"look_up"}), shown=Shown(raw=True)).perform()
     (thought,) = response.output
     assert isinstance(thought, ReasoningItem)
     assert thought.content

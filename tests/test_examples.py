@@ -39,10 +39,23 @@ STORY = "Once upon a time a server fell, and the story went on where it had stop
 PRINTED = {
     "background_stream.py": f"{STORY}\n",
     "cancel.py": "cancelled\ncancelled\n",
+    "compaction.py": "as many tokens as in a page: 400\nmessage message compaction\nAnd this is an answer.\n",
+    "custom_tool.py": '*** Begin Patch\n*** Add File: hello.py\n+print("Hello, world!")\n*** End Patch\n\n',
+    "conversations.py": (
+        "developer: Answer in one sentence.\n"
+        "user: Define and explain the concept of catastrophic forgetting?\n"
+        "assistant: A network that learns a new task loses what it knew of an old one.\n"
+        "user: Explain this at a level that could be understood by a college freshman\n"
+        "assistant: You cram for history, and the algebra of last week is gone.\n"
+        "True\n"
+    ),
     "image_base64.py": "A red square on white.\n",
     "image_url.py": "A red square on white.\n",
     "pdf.py": "It says that 2329 umbrellas were sold in month 17 (report.pdf, page 17).\n",
     "quickstart.py": "Air scatters short waves of light more than long ones.\n",
+    "reasoning.py": (
+        "Thought: It is odd, and so is 7: I try that.\nThought: Nothing is left.\nNo: 1001 is 7 times 143.\n"
+    ),
     "streaming.py": "And this is an answer.",
     "token_provider.py": "And this is an answer.\n",
 }
@@ -55,8 +68,8 @@ DRAWN = {
 }
 """The files that an example writes and names: pictures of so many pixels."""
 
-OTHERS = {"background.py", "delete.py", "input_items.py", "picture.py", "report.py"}
-"""Looked at by tests of their own; the last two are no examples."""
+OTHERS = {"background.py", "delete.py", "input_items.py", "picture.py", "report.py", "websocket.py"}
+"""Looked at by tests of their own; `picture.py` and `report.py` are no examples."""
 
 MODEL = catalog.SMALL
 TALKS = 4
@@ -169,6 +182,13 @@ def test_the_example_of_input_items_lists_what_was_asked(scripted: str, tmp_path
             assert (id, id) == (listed["first_id"], listed["last_id"])
         case other:
             pytest.fail(f"another shape: {other}")
+
+
+def test_the_example_of_a_websocket_goes_on_and_side_by_side(scripted: str, tmp_path: Path) -> None:
+    """A turn goes on from one of which nothing is stored; which of two lanes ends first is open."""
+    *said, one, other = run_example("websocket.py", scripted, tmp_path).splitlines()
+    assert ["Air scatters short waves of light more than long ones.", "A longer way takes the blue, too."] == said
+    assert {"one: response.completed", "two: response.completed"} == {one, other}
 
 
 @pytest.mark.parametrize("name", ["image_base64.py", "image_url.py"])

@@ -12,17 +12,26 @@ import msgspec
 from antiphon.core.deltas import Finish, Text
 from antiphon.core.log import entries
 from antiphon.core.sse import name
-from antiphon.lifecycle import Caller, Deployment, Policy
+from antiphon.grammars import Grammars
+from antiphon.lifecycle import Asker, Caller, Deployment, Policy
 from antiphon.lifecycle.approving import Approving
 from antiphon.lifecycle.background import Background
+from antiphon.lifecycle.compacting import Compacting
+from antiphon.lifecycle.conversing import Conversing
+from antiphon.lifecycle.equipping import Equipping
 from antiphon.lifecycle.preparing import Preparing
+from antiphon.lifecycle.prompts import Config as PromptConfig
+from antiphon.lifecycle.prompts import Prompts
+from antiphon.lifecycle.recalling import Recalling
 from antiphon.lifecycle.remotes import Remotes
+from antiphon.lifecycle.tokens import Tokens
 from antiphon.outbound import Config, Outbound
 from antiphon.protocol.events import StreamEvent
 from antiphon.protocol.reading import read_request
 from antiphon.protocol.response import Response
 from antiphon.sealing import Seal
 from antiphon.store.approvals import Approvals
+from antiphon.store.conversations import Conversations
 from antiphon.store.hub import Hub
 from antiphon.store.jobs import Jobs
 from antiphon.store.store import Store
@@ -93,11 +102,21 @@ class Process:
         approving = Approving(Seal(["secret"]), Approvals(database), now=lambda: NOW)
         deployments = {"m": Deployment("m", speaker)}
         self.shelves = Shelves(database, blobs=self.blobs(), deployments=deployments, outbound=outbound)
-        self.preparing = Preparing(
-            store=self.store,
-            deployments=deployments,
+        tokens = Tokens(Seal(["secret"]), Policy(), now=lambda: NOW)
+        conversing = Conversing(Conversations(database), self.store, self.shelves.keeping.shelf, now=lambda: NOW)
+        equipping = Equipping(
             drawings=self.shelves.drawings,
             remotes=Remotes(Servers(McpConfig(), outbound, audit=None), approving, {}),
+            tokens=tokens,
+            compacting=Compacting(tokens),
+            grammars=Grammars(),
+            policy=Policy(),
+        )
+        self.preparing = Preparing(
+            deployments=deployments,
+            recalling=Recalling(self.store, conversing, tokens),
+            equipping=equipping,
+            prompts=Prompts(PromptConfig()),
             policy=Policy(),
             now=lambda: NOW,
         )
@@ -112,7 +131,7 @@ class Process:
     async def enqueue(self) -> Queued:
         """Queue a response."""
         received = read_request(b'{"model":"m","input":"Count!","background":true}')
-        return await self.background.enqueue(await self.preparing.prepare(received, CALLER))
+        return await self.background.enqueue(await self.preparing.prepare(received, Asker(CALLER)))
 
     async def response(self, queued: Queued) -> Response:
         """A response as it is now."""

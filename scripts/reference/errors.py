@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, get_args
 from antiphon import backends
 from antiphon.backends import UpstreamError, UpstreamFault
 from antiphon.http.faults import as_api_error
-from antiphon.protocol import errors, file_faults, picture_faults, refusals
+from antiphon.protocol import errors, file_faults, frames, picture_faults, refusals
 from antiphon.protocol.errors import ApiError
 from scripts.reference.tables import MEANINGS, expect_same, table, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MODULES = (errors, refusals, file_faults, picture_faults)
+MODULES = (errors, refusals, frames, file_faults, picture_faults)
 SOURCE = Path(backends.__file__).parent.parent
 GENERIC = {"invalid_request", "azure_error", "server_error"}
 SAMPLES: dict[str, object] = {
@@ -58,10 +58,14 @@ SPECIAL: dict[str, dict[str, object]] = {
     "no_output_for_call": {"call_id": "call_1", "kind": "function"},
     "missing_parameter": {"param": "model"},
     "unknown_parameter": {"param": "colour"},
-    "unsupported_parameter": {"param": "background"},
     "invalid_type": {"param": "stream"},
     "invalid_value": {"param": "tool_choice"},
     "server_error": {},
+    "conversation_item_not_found": {"id": "msg_1"},
+    "no_following_item": {"id": "rs_1"},
+    "unsupported_parameter": {"param": "reasoning.effort"},
+    "unsupported_value": {"param": "reasoning.effort", "value": "xhigh", "supported": ["low", "medium", "high"]},
+    "life_over": {"seconds": 3600.0},
     "expects_form": {"sent": "application/json"},
     "malformed_form": {"reason": "its parts cannot be told apart"},
     "several_files": {"field": "file"},
@@ -138,8 +142,10 @@ def all_makers() -> list[Callable[..., ApiError]]:
 
 
 def is_used(name: str) -> bool:
-    """Whether this version can send the error: something beside the modules of errors names it."""
-    return re.search(rf"(?<!\")\b{name}\b(?!\")", code_beside()) is not None
+    """Whether this version can send the error: something names it beside the modules of errors, or raises it there."""
+    return re.search(rf"(?<!\")\b{name}\b(?!\")", code_beside()) is not None or any(
+        f"raise {name}(" in Path(str(module.__file__)).read_text(encoding="utf-8") for module in MODULES
+    )
 
 
 @cache

@@ -10,11 +10,14 @@ from msgspec import Struct
 
 from antiphon.cli import app
 from antiphon.http import files
-from antiphon.http.app import FIRST_API_VERSION, MOUNTS, routes
+from antiphon.http.app import FIRST_API_VERSION, MOUNTS, Routed, routes
+from antiphon.http.conversations import Conversations, Showing
 from antiphon.http.files import Files
 from antiphon.http.models import Models
 from antiphon.http.responses import Listing, Responses, Retrieval
+from antiphon.http.tokens import Tokens
 from antiphon.http.uploads import Uploads
+from antiphon.protocol.conversations import AddItems, CreateConversation, UpdateConversation
 from antiphon.protocol.files import CompleteUpload, CreateUpload, ExpiresAfter, FileForm
 from antiphon.protocol.request import CreateResponse, Include
 from scripts.reference.tables import MEANINGS, NOTE, expect_same, kind, table, written
@@ -22,9 +25,15 @@ from scripts.reference.tables import MEANINGS, NOTE, expect_same, kind, table, w
 QUERIES: dict[str, type[Struct]] = {
     "GET /responses/{id}": Retrieval,
     "GET /responses/{id}/input_items": Listing,
+    "GET /conversations/{id}/items": Listing,
+    "POST /conversations/{id}/items": Showing,
+    "GET /conversations/{id}/items/{item_id}": Showing,
     "GET /files": files.Listing,
 }
 BODIES: dict[str, type[Struct]] = {
+    "POST /conversations": CreateConversation,
+    "POST /conversations/{id}": UpdateConversation,
+    "POST /conversations/{id}/items": AddItems,
     "POST /files": FileForm,
     "expires_after": ExpiresAfter,
     "POST /uploads": CreateUpload,
@@ -69,8 +78,14 @@ def paths() -> str:
 def answers() -> dict[str, set[str]]:
     """The paths that the server answers, and the methods of each."""
     nothing = cast("Any", None)  # the table of routes is made, and no route is called
-    responses = Responses(nothing, nothing, store=nothing, hub=nothing, body_limit=0, done_marker=False)
-    found = routes(responses, Models({}, since=0), Files(nothing), Uploads(nothing))
+    responses = Responses(nothing, nothing, store=nothing, hub=nothing, body_limit=0, terms=nothing)
+    others: list[Routed] = [
+        Tokens(nothing, nothing, nothing, body_limit=0),
+        Conversations(nothing, body_limit=0),
+        Files(nothing),
+        Uploads(nothing),
+    ]
+    found = routes(responses, Models({}, since=0), *others)
     return {path: set(methods) for path, methods in found.items()}
 
 
@@ -93,7 +108,7 @@ def queries() -> str:
 
 
 def bodies() -> str:
-    """The fields of what makes a file."""
+    """The fields of what begins or changes a conversation, and of what makes a file."""
     expect_same("the bodies", BODIES, MEANINGS.bodies)
     for name, type_ in BODIES.items():
         expect_same(name, [field for field, _ in kinds(type_)], MEANINGS.bodies[name])

@@ -82,6 +82,9 @@ def line(
             return Line(action, level, rest(keys))
         case ast.Name(id=name) if name in named:
             return line(level, named[name], {}, made)
+        case ast.Dict(keys=[None, *keys], values=[ast.Call(func=ast.Name(id=name)), *_]) if name in made:
+            begun = line(level, made[name], {}, {})
+            return Line(begun.action, level, (*begun.keys, *rest(keys)))
         case ast.Call(func=ast.Attribute(attr=name), args=[ast.Constant(value=str(action))]):
             match made.get(name):
                 case ast.Dict(keys=keys):

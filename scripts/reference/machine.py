@@ -29,12 +29,16 @@ STEPS: dict[str, Step] = {
     "start": Machine.start,
     "queue": Machine.queue,
     "resume": Machine.resume,
+    "beat": Machine.beat,
+    "compact": lambda machine: machine.compact("sealed", None),
     "grant": lambda machine: machine.grant([Call("1", "approved", "{}")]),
     "next_turn": Machine.next_turn,
     "feed": lambda machine: machine.feed([Text("word")]),
     "feed a finish": lambda machine: machine.feed([Finish("stop", None)]),
     "feed a hosted call and a finish": lambda machine: machine.feed([*CALL, Finish("stop", None)]),
     "answer": lambda machine: machine.answer(machine.calls[0], searched(machine.calls[0].id)),
+    "steer": Machine.steer,
+    "answer a search": lambda machine: machine.answer(machine.calls[0], searched(machine.calls[0].id), found=[]),
     "complete": lambda machine: machine.complete(0),
     "fail": lambda machine: machine.fail(ResponseError(code="server_error", message="")),
     "cancel": Machine.cancel,
@@ -114,7 +118,7 @@ def legal(steps: list[str]) -> frozenset[str]:
 def is_legal(steps: list[str], step: str) -> bool:
     """Whether a step is allowed after others; to answer, something must have been asked."""
     life = life_of(steps)
-    if step == "answer" and not life.machine.calls:
+    if step.startswith("answer") and not life.machine.calls:
         return False
     try:
         life.take(step)
@@ -157,8 +161,8 @@ CURVES: dict[tuple[str, str], tuple[str, int, int, str]] = {
     ("new", "idle"): ("M126 100 C170 110 200 130 224 146", 176, 104, "start"),
     ("new", "queued"): ("M70 110 L70 216", 78, 166, "start"),
     ("queued", "idle"): ("M126 232 C170 222 200 206 224 194", 184, 230, "start"),
-    ("idle", "idle"): ("M248 150 C230 106 310 106 292 146", 270, 108, "middle"),
-    ("idle", "speaking"): ("M300 150 C340 96 410 62 480 62", 340, 72, "middle"),
+    ("idle", "idle"): ("M248 150 C224 62 300 62 284 146", 226, 70, "middle"),
+    ("idle", "speaking"): ("M300 150 C340 96 410 62 480 62", 390, 62, "middle"),
     ("idle", "waiting"): ("M318 190 C380 232 430 240 484 214", 400, 244, "middle"),
     ("speaking", "idle"): ("M484 84 C430 100 360 130 330 152", 436, 124, "middle"),
     ("speaking", "speaking"): ("M518 50 C500 6 580 6 564 46", 540, 12, "middle"),
@@ -181,9 +185,9 @@ def drawing() -> str:
     steps: dict[tuple[str, str], list[str]] = {}
     for before, step, after in edges():
         steps.setdefault((before, after), []).append(
-            step.removeprefix("feed a ").replace("hosted call and a finish", "hosted calls")
+            step.removeprefix("feed a ").replace("hosted call and a finish", "hosted calls").removesuffix(" a search")
         )
-    arrows = "".join(arrow(*pair, ", ".join(names)) for pair, names in steps.items())
+    arrows = "".join(arrow(*pair, ", ".join(dict.fromkeys(names))) for pair, names in steps.items())
     boxes = "".join(box(name, x, y) for name, (x, y) in PLACES.items())
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}">
 <title>The states of the machine</title>

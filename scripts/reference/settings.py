@@ -14,6 +14,7 @@ from antiphon.backends import scripted
 from antiphon.backends.llama import Config as Embedded
 from antiphon.backends.scripted import script
 from antiphon.http import auth
+from antiphon.lifecycle import prompts
 from antiphon.store.blob_places import SETTINGS
 from antiphon.tools import image_generation
 from antiphon.tools.mcp import config as mcp
@@ -33,6 +34,8 @@ SECTIONS: dict[str, type[Struct]] = {
     "[files]": config.FileTerms,
     "[documents]": documents.Config,
     "[vision]": config.Vision,
+    "[prompts]": prompts.Config,
+    "[websocket]": config.WebSocket,
 }
 PAINTERS: dict[str, type[Struct]] = {"images": image_generation.Images, "svg": image_generation.Svg}
 """What an image deployment may be, by its ``backend``."""
@@ -88,6 +91,7 @@ SCRIPTS: dict[str, type[Struct]] = {
     "[[replies]]": script.Reply,
     "steps": script.Step,
     "call": script.Call,
+    "keepsake": script.Kept,
     "fail": script.Failure,
     "usage": script.Cost,
 }

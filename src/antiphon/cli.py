@@ -30,6 +30,7 @@ from antiphon.config import (
     shown_store_url,
 )
 from antiphon.http import server
+from antiphon.lifecycle.prompts import Prompts
 from antiphon.store import StoreError
 from antiphon.telemetry import log_to_stderr
 from antiphon.wiring import migrate, read_deployments
@@ -123,6 +124,9 @@ def check(*, config: ConfigFile = None) -> None:
     refuse_open_server(settings)
     deployments = read_deployments(settings)
     painters = check_showing(settings, {deployment.name: deployment for deployment in deployments})
+    faults = Prompts(settings.prompts).check()
+    if faults:
+        raise ConfigError("In [prompts]: " + " ".join(faults))
     print(f"The configuration is sound. It serves {', '.join(deployment.name for deployment in deployments)}")
     print(f"on {settings.server.host}:{settings.server.port}, and keeps responses in {shown_store_url(settings)}.")
     print(f"Pictures are drawn by {', '.join(painters)}; files are kept in {shown_blobs_url(settings)}.")

@@ -20,6 +20,7 @@ from platformdirs import user_data_path
 from antiphon import documents, outbound
 from antiphon.backends.llama import Config as Embedded
 from antiphon.http.auth import Config as Auth
+from antiphon.lifecycle import prompts
 from antiphon.protocol.parts import Json
 from antiphon.store import StoreUrlError, sqlite_files
 from antiphon.tools.mcp.config import Config as Mcp
@@ -45,6 +46,16 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     default_deployment: str | None = None
     max_body_mib: Annotated[int, Meta(ge=1, le=1024)] = 80
     max_tool_calls: Positive = 256
+    heartbeat_seconds: Annotated[float, Meta(ge=0)] = 15.0
+    heartbeat_event_seconds: Annotated[float, Meta(ge=0)] = 60.0
+
+
+class WebSocket(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[websocket]``: how long a connection lives, and how much goes on in it."""
+
+    life_minutes: Annotated[float, Meta(gt=0)] = 60.0
+    patience_seconds: Annotated[float, Meta(gt=0)] = 60.0
+    in_flight: Positive = 16
 
 
 class Storage(Struct, frozen=True, forbid_unknown_fields=True):
@@ -123,6 +134,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     files: FileTerms = FileTerms()
     documents: documents.Config = documents.Config()
     vision: Vision = Vision()
+    websocket: WebSocket = WebSocket()
+    prompts: prompts.Config = prompts.Config()
     embedded: Embedded = Embedded()
     deployments: list[dict[str, Any]] = []  # each backend has keys of its own
     image_deployments: list[dict[str, Any]] = []  # likewise

@@ -12,30 +12,29 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from antiphon import cli
-from antiphon.lifecycle.preparing import History, Preparing
-from antiphon.wiring import DATABASES, running
+from antiphon.lifecycle.equipping import Equipping
+from antiphon.wiring import DATABASES, making
 from tests.chaos.crashing import FOLDER
 from tests.chaos.tools import Book, tools
 
 if TYPE_CHECKING:
     from antiphon.engine.task import Task
-    from antiphon.lifecycle import Caller, Order
-    from antiphon.protocol.response import Response
+    from antiphon.lifecycle.equipping import Case
 
 BOOK = Book(Path(os.environ[FOLDER]) / "book")
 
 
-class Equipped(Preparing):
-    """Prepares runs whose model may call the tools."""
+class Equipped(Equipping):
+    """Equips every run with the tools."""
 
-    async def _task(self, order: Order, response: Response, context: History, caller: Caller) -> Task:
-        task = await super()._task(order, response, context, caller)
-        return replace(task, tools=tools(BOOK))
+    async def task(self, case: Case) -> Task:
+        """The task with tools of a test's alone."""
+        return replace(await super().task(case), tools=tools(BOOK))
 
 
 def main() -> None:
     """Run the command."""
-    running.Preparing = Equipped  # type: ignore[attr-defined]  # no configuration names a tool of a test's
+    making.Equipping = Equipped  # type: ignore[attr-defined]  # no configuration names a tool of a test's
     DATABASES.update(dict.fromkeys(DATABASES, "tests.chaos.crashing:connect"))
     cli.main()
 

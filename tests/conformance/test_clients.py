@@ -177,7 +177,7 @@ def test_the_official_node_client_gets_what_was_said(url: str) -> None:
 
 def test_langchain_gets_what_was_said(url: str) -> None:
     """Its second turns are told by hand, or go by the id of the response where it is asked to."""
-    got = dict(told("langchain_python.py", "langchain", url))
+    got = dict(told("langchain_python.py", "frameworks", url))
     chained, by_hand = got.pop("chain"), got.pop("by_hand")
     assert LANGCHAIN == got
     said = ["one", "You said: one", "two"]

@@ -18,12 +18,21 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from antiphon.core.calls import CallKind, Glimpse, OpenCall, Silent
+from antiphon.core.client_calls import (
+    ApplyPatchKind,
+    ClientSearchKind,
+    CustomKind,
+    LocalShellKind,
+    Named,
+    ShellKind,
+)
 from antiphon.core.deltas import Call, Delta, Finish, FinishReason, Refused, Text, Thought
 from antiphon.core.machine import Machine
 from antiphon.core.mcp_calls import Asking, McpKind
 from antiphon.core.notes import CallAnswered, Note
 from antiphon.core.replay import replayed
 from antiphon.core.speech import Manner
+from antiphon.core.writing import Shown
 from antiphon.protocol.calls import ImageGenerationCall, McpCall, McpHttpError, McpToolListing, WebSearchCall
 from antiphon.protocol.content import Logprob
 from antiphon.protocol.events import PhaseType, StreamEvent
@@ -40,6 +49,9 @@ from antiphon.protocol.response import (
 
 SEARCH, DRAW, MCP, ASK, GRANTED = "search", "draw", "mcp", "ask", "granted"
 CLIENT, FORBIDDEN = "lookup", "forbidden"
+MEMBER, CUSTOM, SHELL, LOCAL, PATCH, FIND = "crm__look", "note", "shell", "local_shell", "apply_patch", "tool_search"
+OF_CLIENTS = frozenset({CLIENT, MEMBER, CUSTOM, SHELL, LOCAL, PATCH, FIND})
+"""What the client runs."""
 NOW = 1_700_000_060
 TOOLS = [McpToolListing(name="look", input_schema={"type": "object"})]
 CRASH = ResponseError(code="server_error", message="It broke.")
@@ -72,6 +84,12 @@ KINDS: dict[str, CallKind] = {
     DRAW: Silent("ig", drawn, "response.image_generation_call.in_progress"),
     MCP: McpKind("somewhere", MCP),
     ASK: Asking("somewhere", ASK, signed),
+    MEMBER: Named("look", "crm"),
+    CUSTOM: CustomKind(CUSTOM),
+    SHELL: ShellKind(),
+    LOCAL: LocalShellKind(),
+    PATCH: ApplyPatchKind(),
+    FIND: ClientSearchKind(),
 }
 GRANTS: dict[str, CallKind] = {GRANTED: McpKind("somewhere", GRANTED, "mcpr_before")}
 PICTURE = "aVZCT1I="
@@ -124,7 +142,13 @@ class Dialogue(Struct, frozen=True):
     @property
     def manner(self) -> Manner:
         """How its model may speak."""
-        return Manner(kinds=KINDS, grants=GRANTS, allowed=self.allowed, most_calls=self.most, raw_thoughts=self.raw)
+        return Manner(
+            kinds=KINDS,
+            grants=GRANTS,
+            allowed=self.allowed,
+            most_calls=self.most,
+            shown=Shown(raw=self.raw, summary="detailed"),
+        )
 
 
 class Play:
@@ -301,6 +325,49 @@ USAGES = st.none() | st.builds(
     total_tokens=TOKENS,
 )
 ARGUMENTS = st.dictionaries(st.text("ab", max_size=2), st.none() | st.integers(0, 9) | st.text(max_size=3), max_size=2)
+LINES = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+COMMANDS = st.lists(LINES, max_size=3)
+ENVELOPES = st.builds(
+    "*** Begin Patch\n*** {} File: a b\n{}\n*** End Patch".format, st.sampled_from(["Add", "Update", "Delete"]), LINES
+)
+CALLED = sorted(OF_CLIENTS)
+JSON_OF: dict[str, st.SearchStrategy[object]] = {
+    CUSTOM: st.fixed_dictionaries({"input": LINES}, optional={"a": LINES})
+    | st.dictionaries(st.just("text"), LINES)
+    | ARGUMENTS,
+    SHELL: st.fixed_dictionaries({"commands": COMMANDS}, optional={"timeout_ms": st.integers(-1, 9)})
+    | st.fixed_dictionaries({"commands": LINES})
+    | st.fixed_dictionaries({"command": st.lists(LINES, min_size=1, max_size=2)})
+    | ARGUMENTS,
+    LOCAL: st.fixed_dictionaries({"command": COMMANDS | LINES}, optional={"workdir": LINES, "timeout_ms": st.just(9)})
+    | ARGUMENTS,
+    PATCH: st.fixed_dictionaries(
+        {
+            "type": st.sampled_from(["create_file", "update_file", "delete_file", "update_file", "burn"]),
+            "path": st.sampled_from(["a b", "c", ""]),
+        },
+        optional={"diff": LINES | ENVELOPES},
+    )
+    | st.fixed_dictionaries({"diff": ENVELOPES})
+    | st.fixed_dictionaries({"input": ENVELOPES})
+    | ARGUMENTS,
+}
+"""What a model writes for a tool of the client's, well or badly; for the others it is `ARGUMENTS`."""
+PLAIN = st.builds("z{}".format, LINES)
+"""What is no JSON, and does not begin with any."""
+
+
+@st.composite
+def written(draw: st.DrawFn, name: str) -> str:
+    """The arguments of a call of this name; now and then they are plain text, in any order, or nothing."""
+    pick = draw(st.integers(0, 5))
+    if name not in JSON_OF or pick > 1:
+        value = draw(JSON_OF.get(name, ARGUMENTS))
+        members = draw(st.permutations(list(value.items()))) if isinstance(value, dict) else []
+        return json.dumps(dict(members), ensure_ascii=draw(st.booleans()))
+    return draw(PLAIN) if pick else ""
+
+
 REASONS: st.SearchStrategy[FinishReason] = st.sampled_from(["stop", "stop", "max_output_tokens", "content_filter"])
 
 
@@ -323,11 +390,11 @@ def prose(draw: st.DrawFn) -> Strand:
 @st.composite
 def call(draw: st.DrawFn, key: str, *, cut_short: bool) -> Strand:
     """A call and the fragments of its arguments; none for a function without parameters, or half of them."""
-    arguments = json.dumps(draw(ARGUMENTS)) if draw(st.integers(0, 3)) else ""
+    name = draw(st.sampled_from([SEARCH, DRAW, MCP, ASK, CLIENT, CLIENT, FORBIDDEN]) | st.sampled_from(CALLED))
+    arguments = draw(written(name)) if draw(st.integers(0, 3)) else ""
     if cut_short and draw(st.booleans()):
-        arguments = arguments[: len(arguments) // 2]
+        arguments = arguments[: draw(st.integers(0, len(arguments)))]
     pieces = cut(arguments, draw(SIZES))
-    name = draw(st.sampled_from([SEARCH, DRAW, MCP, ASK, CLIENT, CLIENT, FORBIDDEN]))
     begins_at_once = draw(st.booleans())
     first = pieces.pop(0) if pieces and begins_at_once else ""
     return [Call(key, name, first), *(Call(key, "", piece) for piece in pieces)]
@@ -377,7 +444,7 @@ def dialogues(draw: st.DrawFn) -> Dialogue:
         steps=draw(st.integers(1, 30)),
         picks=draw(st.lists(st.integers(0, 11), max_size=12)),
         parallel=draw(st.sampled_from([True, True, True, False])),
-        allowed=draw(st.sampled_from([None, None, frozenset({SEARCH, DRAW, MCP, ASK, CLIENT}), frozenset[str]()])),
+        allowed=draw(st.sampled_from([None, None, frozenset({SEARCH, DRAW, MCP, ASK}) | OF_CLIENTS, frozenset[str]()])),
         raw=draw(st.booleans()),
         lists=draw(st.sampled_from([[], [], ["a"], ["a", "b"]])),
         grants=draw(st.sampled_from([[], [], ["{}"], ['{"a":1}', "{}"]])),

@@ -7,10 +7,27 @@ from itertools import groupby
 from msgspec import UNSET
 
 from antiphon.core.fold import fold
-from antiphon.protocol.calls import ImageGenerationCall, McpApprovalRequest, McpCall, McpListTools, WebSearchCall
+from antiphon.protocol.calls import (
+    ApplyPatchCall,
+    CreateFile,
+    ImageGenerationCall,
+    LocalShellCall,
+    McpApprovalRequest,
+    McpCall,
+    McpListTools,
+    ShellCall,
+    ToolSearchCall,
+    UpdateFile,
+    WebSearchCall,
+)
 from antiphon.protocol.content import Logprob, OutputText, ReasoningText, RefusalPart, SummaryText
 from antiphon.protocol.events import (
     AnnotationAdded,
+    CommandAdded,
+    CommandDelta,
+    CommandDone,
+    CustomInputDone,
+    DiffDone,
     FunctionArgumentsDone,
     ItemAdded,
     ItemDelta,
@@ -33,7 +50,7 @@ from antiphon.protocol.events import (
     TextDelta,
     TextDone,
 )
-from antiphon.protocol.items import FunctionCall, Message, OutputItem, ReasoningItem
+from antiphon.protocol.items import CustomToolCall, FunctionCall, Message, OutputItem, ReasoningItem
 from antiphon.protocol.response import Response
 from tests.core.dialogues import KINDS
 
@@ -154,6 +171,11 @@ def place(event: StreamEvent) -> int | None:
             | McpArgumentsDone()
             | ItemPhase()
             | PartialImage()
+            | CustomInputDone()
+            | CommandAdded()
+            | CommandDelta()
+            | CommandDone()
+            | DiffDone()
         ):
             return event.output_index
         case other:  # the core makes no others
@@ -176,7 +198,7 @@ def part_index(event: StreamEvent) -> int | None:
 def delta_text(event: StreamEvent) -> str:
     """The text of a delta; nothing of any other event."""
     match event:
-        case TextDelta() | RefusalDelta() | ReasoningTextDelta() | SummaryTextDelta() | ItemDelta():
+        case TextDelta() | RefusalDelta() | ReasoningTextDelta() | SummaryTextDelta() | ItemDelta() | CommandDelta():
             return event.delta
         case _:
             return ""
@@ -191,6 +213,12 @@ def done_text(event: StreamEvent) -> str | None:
             return event.refusal
         case FunctionArgumentsDone() | McpArgumentsDone():
             return event.arguments
+        case CustomInputDone():
+            return event.input
+        case CommandDone():
+            return event.command
+        case DiffDone():
+            return event.diff
         case _:
             return None
 
@@ -211,6 +239,12 @@ def told_texts(item: OutputItem) -> list[str]:
     match item:
         case FunctionCall() | McpCall():
             return [item.arguments]
+        case CustomToolCall():
+            return [item.input]
+        case ShellCall():
+            return item.action.commands
+        case ApplyPatchCall(operation=CreateFile() | UpdateFile() as operation):
+            return [operation.diff]
         case _:
             return [part_text(part) for part in told_parts(item)]
 
@@ -234,8 +268,12 @@ def told_logprobs(item: OutputItem) -> list[Logprob]:
 def called_name(item: OutputItem) -> str:
     """The name of the function that an item calls; empty if it calls none."""
     match item:
-        case FunctionCall() | McpCall() | McpApprovalRequest():
+        case FunctionCall(namespace=str(namespace)):
+            return f"{namespace}__{item.name}"
+        case FunctionCall() | McpCall() | McpApprovalRequest() | CustomToolCall():
             return item.name
+        case ShellCall() | LocalShellCall() | ApplyPatchCall() | ToolSearchCall():
+            return str(item.__struct_config__.tag).removesuffix("_call")
         case WebSearchCall():
             return "search"
         case ImageGenerationCall():
@@ -247,5 +285,5 @@ def called_name(item: OutputItem) -> str:
 def is_hosted(item: OutputItem) -> bool:
     """Whether the server answers this item."""
     return isinstance(item, McpListTools | McpCall) or (
-        called_name(item) in KINDS and not isinstance(item, McpApprovalRequest)
+        called_name(item) in KINDS and KINDS[called_name(item)].hosted and not isinstance(item, McpApprovalRequest)
     )

@@ -12,8 +12,10 @@ from antiphon.core.notes import (
     CallOpened,
     CallStarted,
     CallWritten,
+    Compacted,
     ListOpened,
     Note,
+    ThoughtKept,
     TurnBroken,
     TurnEnded,
 )
@@ -22,7 +24,10 @@ from antiphon.protocol.events import ItemAdded, StreamEvent
 from antiphon.protocol.response import Response
 from tests.core.dialogues import NOW, Dialogue, Emission, Play, dialogues
 
-NOTES = (ListOpened, CallAnswered, CallOpened, CallStarted, CallWritten, TurnBroken, TurnEnded)
+NOTES = (
+    *(ListOpened, CallAnswered, CallOpened, CallStarted, CallWritten, TurnBroken, TurnEnded),
+    *(ThoughtKept, Compacted),
+)
 
 
 class Attempt(Struct, frozen=True):

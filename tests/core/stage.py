@@ -9,6 +9,7 @@ from antiphon.core.calls import Silent
 from antiphon.core.deltas import Delta, Finish, FinishReason
 from antiphon.core.machine import Machine
 from antiphon.core.speech import Manner
+from antiphon.core.writing import Shown
 from antiphon.core.sse import name
 from antiphon.protocol.calls import WebSearchCall
 from antiphon.protocol.content import OutputText
@@ -46,7 +47,7 @@ def opened(
         manner=Manner(
             kinds=dict.fromkeys(tools, SEARCH),
             allowed=None if allowed is None else frozenset(allowed),
-            raw_thoughts=raw,
+            shown=Shown(raw=raw, summary="detailed"),
         ),
     )
     machine.start()

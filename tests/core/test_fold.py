@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from msgspec.structs import replace
 
-from antiphon.core.deltas import Call, Finish, Refused, Text, Thought
+from antiphon.core.calls import CallKind
+from antiphon.core.client_calls import ApplyPatchKind, CustomKind, LocalShellKind, ShellKind
+from antiphon.core.deltas import Call, Cited, Finish, Refused, Text, Thought
 from antiphon.core.fold import fold
-from antiphon.protocol.content import Logprob, OutputText, ReasoningText, RefusalPart, SummaryText
+from antiphon.core.speech import Manner
+from antiphon.protocol.calls import (
+    ApplyPatchCall,
+    CreateFile,
+    DeleteFile,
+    ExecAction,
+    LocalEnvironment,
+    LocalShellCall,
+    ShellAction,
+    ShellCall,
+)
+from antiphon.protocol.content import Logprob, OutputText, ReasoningText, RefusalPart, SummaryText, UrlCitation
 from antiphon.protocol.events import ItemDone, Snapshot
-from antiphon.protocol.items import Message, ReasoningItem
+from antiphon.protocol.items import CustomToolCall, Message, ReasoningItem
 from antiphon.protocol.response import Response
 from tests.core.dialogues import Dialogue, Play, dialogues
 from tests.core.stage import NOW, function_call, message, opened
@@ -82,6 +96,59 @@ def test_an_open_call_is_as_long_as_its_deltas() -> None:
     events = opened().feed([Text("Hi"), Call("0", "f", '{"a"'), Call("0", "", ":")])
     call = function_call('{"a":', at=1, status="in_progress")
     assert replace(CREATED, output=[message("Hi"), call]) == fold([_created(), *events])
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "begun"),
+    [
+        (CustomKind("n"), '{"input":"a b', CustomToolCall(id="ctc_0", call_id="call_1", name="n", input="a b")),
+        (
+            ShellKind(),
+            '{"commands":["ls","ca',
+            ShellCall(
+                id="sh_0",
+                call_id="call_1",
+                action=ShellAction(commands=["ls", "ca"]),
+                environment=LocalEnvironment(),
+            ),
+        ),
+        (
+            ApplyPatchKind(),
+            '{"type":"create_file","path":"a","diff":"+x',
+            ApplyPatchCall(id="apc_0", call_id="call_1", operation=CreateFile(path="a", diff="+x")),
+        ),
+        (
+            ApplyPatchKind(),
+            '{"type":"delete_file","path":"a"',
+            ApplyPatchCall(id="apc_0", call_id="call_1", operation=DeleteFile(path="a")),
+        ),
+        (
+            LocalShellKind(),
+            '{"command":["ls"',
+            LocalShellCall(id="lsh_0", call_id="call_1", action=ExecAction(command=[])),
+        ),
+    ],
+)
+def test_an_open_call_of_any_tool_is_as_long_as_its_deltas(
+    kind: CallKind, written: str, begun: CustomToolCall | ShellCall | ApplyPatchCall | LocalShellCall
+) -> None:
+    """Text, commands, a diff; what is told whole is blank until then."""
+    for fragments in ([written], written):
+        machine = opened()
+        machine.allow(Manner(kinds={"tool": kind}))
+        deltas = [Call("0", "tool"), *(Call("0", "", fragment) for fragment in fragments)]
+        events = [event for delta in deltas for event in machine.feed([delta])]
+        assert replace(CREATED, output=[replace(begun, status="in_progress")]) == fold([_created(), *events])
+
+
+def test_an_open_message_has_its_citations() -> None:
+    """As far as they were told."""
+    citation = UrlCitation(url="https://example.com", title="t", start_index=0, end_index=1)
+    response = fold([_created(), *opened().feed([Text("a"), Cited(citation)])])
+    assert response is not None
+    (item,) = response.output
+    assert isinstance(item, Message)
+    assert [OutputText(text="a", annotations=[citation])] == item.content
 
 
 def test_an_item_of_which_nothing_was_said_is_as_it_was_added() -> None:

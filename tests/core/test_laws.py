@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
@@ -11,15 +13,28 @@ from msgspec.structs import replace
 
 from antiphon.core.deltas import Call, Delta, Finish, Refused, Text, Thought
 from antiphon.core.machine import IllegalStep
-from antiphon.protocol.calls import ImageGenerationCall, McpApprovalRequest, McpCall, McpListTools, WebSearchCall
+from antiphon.protocol.calls import (
+    ApplyPatchCall,
+    CreateFile,
+    ImageGenerationCall,
+    LocalShellCall,
+    McpApprovalRequest,
+    McpCall,
+    McpListTools,
+    ShellCall,
+    ToolSearchCall,
+    UpdateFile,
+    WebSearchCall,
+)
 from antiphon.protocol.content import OutputText, ReasoningText, RefusalPart, SummaryText
 from antiphon.protocol.events import (
+    DiffDone,
     ItemDone,
     McpArgumentsDone,
     PartialImage,
     Snapshot,
 )
-from antiphon.protocol.items import FunctionCall, Message, OutputItem, ReasoningItem
+from antiphon.protocol.items import CustomToolCall, FunctionCall, Message, OutputItem, ReasoningItem
 from antiphon.protocol.response import ResponseError
 from tests.core.dialogues import (
     ASK,
@@ -27,6 +42,7 @@ from tests.core.dialogues import (
     DRAW,
     GRANTED,
     MCP,
+    MEMBER,
     NOW,
     PAID,
     SEARCH,
@@ -119,8 +135,10 @@ def test_law_8_what_was_said_is_what_is_kept(dialogue: Dialogue) -> None:
     output = play.machine.response.output
     assert "".join(delta.text for delta in said if isinstance(delta, Text)) == kept(output, OutputText)
     assert "".join(delta.text for delta in said if isinstance(delta, Refused)) == kept(output, RefusalPart)
-    thoughts = kept(output, ReasoningText if dialogue.raw else SummaryText)
-    assert "".join(delta.text for delta in said if isinstance(delta, Thought)) == thoughts
+    thought = "".join(delta.text for delta in said if isinstance(delta, Thought))
+    assert thought == "".join(thinking.text for thinking in play.machine.thoughts.values())
+    if dialogue.raw:
+        assert thought == kept(output, ReasoningText)
     assert [logprob for delta in said if isinstance(delta, Text) for logprob in delta.logprobs] == [
         logprob for item in output for logprob in told_logprobs(item)
     ]
@@ -132,6 +150,14 @@ def test_law_8_what_was_said_is_what_is_kept(dialogue: Dialogue) -> None:
         match item:
             case FunctionCall() | McpCall():
                 assert (arguments or ("{}" if is_whole(item, play) else "")) == item.arguments
+            case CustomToolCall(status="completed"):
+                assert free_text(arguments) == item.input
+            case ShellCall(status="completed"):
+                assert commands(arguments) == item.action.commands
+            case ToolSearchCall(status="completed"):
+                assert json.loads(arguments or "{}") == item.arguments
+            case ApplyPatchCall(status="completed", operation=CreateFile() | UpdateFile() as operation):
+                assert operation.diff in "".join(texts(json.loads(arguments)))
             case _:  # a search keeps what it asked, not how it was called
                 pass
 
@@ -230,6 +256,40 @@ def kept(output: list[OutputItem], kind: type[OutputText | RefusalPart | Reasoni
     return "".join(part_text(part) for item in output for part in told_parts(item) if isinstance(part, kind))
 
 
+def free_text(arguments: str) -> str:
+    """The text that a custom tool is meant to get: ``input``, the only string there is, or all that was written."""
+    try:
+        members = json.loads(arguments or "{}")
+    except ValueError:
+        return arguments
+    strings = [value for value in members.values() if isinstance(value, str)]
+    match members:
+        case {"input": str(text)}:
+            return text
+        case {} if len(strings) == 1:
+            return strings[0]
+        case _:
+            return arguments if members else ""
+
+
+def commands(arguments: str) -> list[str]:
+    """The commands that a shell is meant to run."""
+    match json.loads(arguments):
+        case {"commands": str(command)}:
+            return [command]
+        case {"commands": list(found)}:
+            return [command for command in found if isinstance(command, str)]
+        case {"command": list(vector)}:
+            return [shlex.join(vector)]
+        case other:
+            raise AssertionError(other)
+
+
+def texts(value: dict[str, object]) -> list[str]:
+    """The strings of an object."""
+    return [text for text in value.values() if isinstance(text, str)]
+
+
 def is_whole(item: OutputItem, play: Play) -> bool:
     """Whether the writing of a call was ended by the model, so that a call without arguments got its ``{}``."""
     match item:
@@ -294,6 +354,17 @@ REACHED: dict[str, Callable[[Play], bool]] = {
     "an unfinished picture": lambda play: any(isinstance(event, PartialImage) for event in play.events),
     "what comes first": has(McpListTools, McpCall),
     "a request for an approval": has(McpApprovalRequest),
+    **{
+        kind.__name__: has(kind) for kind in (CustomToolCall, ShellCall, LocalShellCall, ApplyPatchCall, ToolSearchCall)
+    },
+    "a member of a namespace": lambda play: MEMBER in map(called_name, play.machine.response.output),
+    "a diff": lambda play: any(isinstance(event, DiffDone) and event.diff for event in play.events),
+    "a change that nobody could understand": lambda play: any(
+        isinstance(item, ApplyPatchCall)
+        and item.status == "in_progress"
+        and item.operation == UpdateFile(path="", diff="")
+        for item in play.machine.response.output
+    ),
     "calls interleaved": interleaves,
     "early answers": answers_early,
     "three turns": lambda play: len(play.heard) == 3,

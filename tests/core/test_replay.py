@@ -11,7 +11,7 @@ from hypothesis import Phase, find, given, settings
 from hypothesis.errors import NoSuchExample
 from msgspec.structs import replace
 
-from antiphon.core.calls import Lost, OpenCall
+from antiphon.core.calls import Late, Lost, OpenCall
 from antiphon.core.deltas import Began, Call, Finish, Made, Refused, Text, Thought
 from antiphon.core.fold import fold
 from antiphon.core.machine import IllegalStep, Machine
@@ -20,6 +20,7 @@ from antiphon.core.notes import CallAnswered, CallOpened, CallStarted, CallWritt
 from antiphon.core.place import Place
 from antiphon.core.replay import replayed
 from antiphon.core.speech import Manner
+from antiphon.core.writing import Shown
 from antiphon.protocol.calls import (
     ApplyPatchCall,
     CodeInterpreterCall,
@@ -27,13 +28,29 @@ from antiphon.protocol.calls import (
     ImageGenerationCall,
     McpCall,
     McpListTools,
+    ShellCall,
     WebSearchCall,
 )
 from antiphon.protocol.content import OutputText, ReasoningText, RefusalPart, SummaryText
 from antiphon.protocol.events import ItemAdded, ItemDone, SummaryPartDone
-from antiphon.protocol.items import FunctionCall, Message, ReasoningItem
+from antiphon.protocol.items import CustomToolCall, FunctionCall, Message, ReasoningItem
 from antiphon.protocol.response import Response
-from tests.core.dialogues import CRASH, GRANTS, KINDS, MCP, Dialogue, Emission, Play, dialogues
+from tests.core.dialogues import (
+    CRASH,
+    CUSTOM,
+    FIND,
+    GRANTS,
+    KINDS,
+    LOCAL,
+    MCP,
+    MEMBER,
+    PATCH,
+    SHELL,
+    Dialogue,
+    Emission,
+    Play,
+    dialogues,
+)
 from tests.core.laws import expect_law_3, expect_laws
 from tests.core.lives import Life, Lived, events_of, lived, lives, notes_of
 from tests.core.stage import ADDED, COST, DONE, NOW, SEARCH, TEXT, function_call, message, names
@@ -51,7 +68,7 @@ class Process:
     def __init__(self, *tools: str, log: Emission | None = None, raw: bool = False) -> None:
         self.log = log or []
         ids = count(100 * len(self.log))
-        manner = Manner(kinds=dict.fromkeys(tools, SEARCH), raw_thoughts=raw)
+        manner = Manner(kinds=dict.fromkeys(tools, SEARCH), shown=Shown(raw=raw, summary="detailed"))
         if log:
             self.machine = replayed(log, new_id=lambda prefix: f"{prefix}_{next(ids)}", manner=manner)
         else:
@@ -115,7 +132,9 @@ def hear(play: Play, unheard: list[bool]) -> None:
     if play.state != "ended":
         speech = play.machine._speech
         half = speech._call is not None and isinstance(speech._call.kind, McpKind) and bool(speech._call.arguments)
-        unheard[0] = half or bool(speech._later)
+        added = {event.item.id for event in play.events if isinstance(event, ItemAdded)}
+        untold = speech._call is not None and isinstance(speech._call.kind, Late) and speech._call.id not in added
+        unheard[0] = half or untold or bool(speech._later)
 
 
 @given(lives())
@@ -145,8 +164,12 @@ def broken(kind: type[OutputItem]) -> Callable[[Lived], bool]:
     return holds
 
 
+BROKEN = (
+    *(Message, ReasoningItem, FunctionCall, McpCall, WebSearchCall),
+    *(CustomToolCall, ShellCall),  # the others are broken below, at every point
+)
 REACHED: dict[str, Callable[[Lived], bool]] = {
-    **{kind.__name__: broken(kind) for kind in (Message, ReasoningItem, FunctionCall, McpCall, WebSearchCall)},
+    **{kind.__name__: broken(kind) for kind in BROKEN},
     "two broken turns": lambda whole: 2 == sum(isinstance(note, TurnBroken) for note in notes_of(whole.log)),
     "an attempt without a trace": lambda whole: any(not attempt for attempt in whole.attempts),
     "a response that was queued": lambda whole: "queued" in names(whole.events),
@@ -448,6 +471,77 @@ def test_a_lost_call_keeps_the_arguments_that_were_shown() -> None:
     machine.resume()
     calls = [item for item in machine.finished if isinstance(item, McpCall)]
     assert [("incomplete", '{"a": 1}'), ("incomplete", "")] == [(item.status, item.arguments) for item in calls]
+
+
+WRITTEN = {
+    MEMBER: '{"a":1}',
+    CUSTOM: '{"input":"a\\nb"}',
+    SHELL: '{"commands":["ls","cat a"],"timeout_ms":5}',
+    LOCAL: '{"command":["ls"]}',
+    PATCH: '{"type":"update_file","path":"a","diff":"@@"}',
+    FIND: '{"query":"a"}',
+}
+"""A call of each tool of the client's."""
+
+
+def call_by_call(name: str, *, log: Emission | None = None) -> Machine:
+    """A machine that knows these tools; with a log, one that goes on from it."""
+    ids = count()
+    manner = Manner(kinds=KINDS)
+    if log is not None:
+        return replayed(log, new_id=lambda prefix: f"{prefix}_late", manner=manner)
+    opening = Response(id="resp_0", created_at=NOW, model=name, status="queued")
+    return Machine(opening, new_id=lambda prefix: f"{prefix}_{next(ids)}", manner=manner)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_clients_call_may_be_broken_off_at_every_letter(name: str) -> None:
+    """What was told of it is closed as incomplete, as its own machine would have closed it, and the turn is anew."""
+    text = WRITTEN[name]
+    for length in range(1, len(text)):
+        first = call_by_call(name)
+        log: Emission = [*first.start()]
+        first.next_turn()
+        for delta in [Call("0", name), *(Call("0", "", letter) for letter in text[:length])]:
+            log += [*first.feed([delta]), *first.take_notes()]
+        told = any(isinstance(entry, ItemAdded) for entry in log)
+        second = call_by_call(name, log=log)
+        ending = second.fail(CRASH)
+        expect_laws([*events_of(log), *ending], second.response)
+        if told:
+            assert first.fail(CRASH) == ending
+        third = call_by_call(name, log=log)
+        third.resume()
+        assert [] == third.calls
+        assert not third.turn_ended
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_clients_call_that_was_told_whole_is_not_asked_for_twice(name: str) -> None:
+    """Whatever its type: its turn is over."""
+    first = call_by_call(name)
+    log: Emission = [*first.start()]
+    first.next_turn()
+    log += [*first.feed([Call("0", name, WRITTEN[name]), Text("and")]), *first.take_notes()]
+    second = call_by_call(name, log=log)
+    log += [*second.resume(), *second.take_notes()]
+    assert second.turn_ended
+    (item, _) = second.finished
+    assert item == first.finished[0]
+    for machine in (second, call_by_call(name, log=log)):
+        assert [item.id] == [call.id for call in machine.calls]
+    log += second.complete(NOW)
+    expect_laws(events_of(log), second.response)
+
+
+def test_a_clients_call_that_nobody_could_understand_ends_its_turn_too() -> None:
+    """The client was told of it; after a limit it was cut short like any other."""
+    for reason, calls in (("stop", 1), ("max_output_tokens", 0)):
+        first = call_by_call(SHELL)
+        log: Emission = [*first.start()]
+        first.next_turn()
+        log += [*first.feed([Call("0", SHELL, "{}"), Finish(reason)]), *first.take_notes()]  # type: ignore[arg-type]  # a literal of the protocol
+        assert calls == len(call_by_call(SHELL, log=log).calls) == len(first.calls)
 
 
 def test_a_broken_turn_must_be_resumed_before_the_next() -> None:

@@ -12,7 +12,17 @@ from antiphon.core.deltas import Call, Finish, Text
 from antiphon.core.fold import fold
 from antiphon.core.sse import frames
 from antiphon.core.telling import retold
-from antiphon.protocol.calls import WebSearchCall
+from antiphon.protocol.calls import (
+    ApplyPatchCall,
+    CreateFile,
+    DeleteFile,
+    ExecAction,
+    LocalShellCall,
+    ShellAction,
+    ShellCall,
+    ToolSearchCall,
+    WebSearchCall,
+)
 from antiphon.protocol.content import (
     FileCitation,
     InputText,
@@ -24,7 +34,7 @@ from antiphon.protocol.content import (
     UrlCitation,
 )
 from antiphon.protocol.events import AnnotationAdded, PartDone, Snapshot, TextDelta
-from antiphon.protocol.items import FunctionCall, Message, ReasoningItem
+from antiphon.protocol.items import CustomToolCall, FunctionCall, Message, ReasoningItem
 from antiphon.protocol.response import Response, Usage
 from tests.core.dialogues import CRASH, Dialogue, Play, dialogues
 from tests.core.laws import (
@@ -43,6 +53,7 @@ if TYPE_CHECKING:
     from antiphon.protocol.events import StreamEvent
     from antiphon.protocol.items import OutputItem
 
+COMMAND = [f"shell_call_command.{word}" for word in ("added", "delta", "done")]
 LOGPROB = Logprob(token="a", logprob=-1.0, bytes=[97])
 
 
@@ -172,6 +183,37 @@ def test_a_call_is_opened_with_all_its_names() -> None:
     call = FunctionCall(id="fc_0", arguments="{}", call_id="call_0", name="f", namespace="n")
     (added,) = [event for event in retold(completed(call)) if name_of(event) == ADDED]
     assert replace(call, arguments="", status="in_progress") == added.item  # type: ignore[union-attr]  # by its name
+
+
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        (
+            CustomToolCall(id="ctc_0", call_id="c", name="n", input="a"),
+            [ADDED, "custom_tool_call_input.delta", "custom_tool_call_input.done", DONE],
+        ),
+        (CustomToolCall(id="ctc_0", call_id="c", name="n", input=""), [ADDED, "custom_tool_call_input.done", DONE]),
+        (
+            ShellCall(id="sh_0", call_id="c", action=ShellAction(commands=["ls", ""], timeout_ms=5)),
+            [ADDED, *COMMAND, COMMAND[0], COMMAND[2], DONE],
+        ),
+        (
+            ApplyPatchCall(id="apc_0", call_id="c", operation=CreateFile(path="a", diff="+x")),
+            [ADDED, "apply_patch_call_operation_diff.delta", "apply_patch_call_operation_diff.done", DONE],
+        ),
+        (ApplyPatchCall(id="apc_0", call_id="c", operation=DeleteFile(path="a")), [ADDED, DONE]),
+        (LocalShellCall(id="lsh_0", call_id="c", action=ExecAction(command=["ls"], env={"A": "b"})), [ADDED, DONE]),
+        (ToolSearchCall(id="tsc_0", arguments={"paths": ["a"]}), [ADDED, DONE]),
+    ],
+)
+def test_calls_of_the_clients_tools_are_told_as_they_were_made(item: OutputItem, told: list[str]) -> None:
+    """Each in the events of its type, from a blank item on."""
+    events = expect_a_stream(completed(item))
+    assert told == names(events)[2:-1]
+    begun = fold(events[:3])
+    assert begun is not None
+    assert item != begun.output[0]
+    assert [item] == (fold(events[:-1]) or begun).output
 
 
 def name_of(event: StreamEvent) -> str:

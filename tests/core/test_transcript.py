@@ -17,10 +17,12 @@ from antiphon.protocol.calls import (
     ShellAction,
     ShellCall,
     ShellCallOutput,
+    ToolSearchCall,
+    ToolSearchOutput,
     WebSearchCall,
 )
 from antiphon.protocol.computer import ComputerCall, ComputerCallOutput, Wait
-from antiphon.protocol.content import ComputerScreenshot, InputText, OutputText
+from antiphon.protocol.content import ComputerScreenshot, InputText, OutputText, SummaryText
 from antiphon.protocol.errors import ApiError, ErrorObject
 from antiphon.protocol.items import (
     Compaction,
@@ -121,10 +123,33 @@ def test_what_a_limit_cut_short_stays() -> None:
     """It is the last of its response: somebody else goes on."""
     half = Message(id="msg_1", role="assistant", status="incomplete", content=[OutputText(text="Once upo")])
     thought = ReasoningItem(id="rs_1", summary=[], status="incomplete")
+    items: list[Item] = [user("a"), half, user("go on")]
+    assert items == transcript(items)
     for cut_short in (half, thought):
-        items: list[Item] = [user("a"), cut_short, user("go on")]
-        assert items == transcript(items)
-        assert items[:2] == transcript(items[:2])
+        assert [user("a"), cut_short] == transcript([user("a"), cut_short])
+
+
+def test_a_thought_that_led_to_nothing_before_the_user_spoke_again_is_left_out() -> None:
+    """The turn was stopped there; so is what only led to a call that was cut short."""
+    thought = ReasoningItem(id="rs_1", summary=[SummaryText(text="Hm")], encrypted_content="x")
+    other = ReasoningItem(id="rs_2", summary=[])
+    said = Message(role="assistant", content=[OutputText(text="So.")])
+    assert [user("a"), user("b")] == transcript([user("a"), thought, other, user("b")])
+    assert [user("a"), user("b")] == transcript([user("a"), thought, call("1", "incomplete"), user("b")])
+    items: list[Item] = [user("a"), thought, said, user("b"), other, call("1"), output("1"), user("c")]
+    assert items == transcript(items)
+
+
+def test_a_change_that_was_cut_short_and_never_answered_is_left_out() -> None:
+    """Its type has no better word for it than that it is in progress."""
+    patch = ApplyPatchCall(id="apc_1", call_id="c", status="in_progress", operation=DeleteFile(path="a"))
+    assert [user("a")] == transcript([patch, user("a")])
+
+
+def test_searches_of_the_server_need_no_pairing() -> None:
+    """They carry no call id."""
+    items: list[Item] = [ToolSearchCall(id="tsc_1", arguments={}), ToolSearchOutput(id="tso_1", tools=[]), user("a")]
+    assert items == transcript(items)
 
 
 @pytest.mark.parametrize(
@@ -194,6 +219,7 @@ def test_a_transcript_under_old_ids_is_not_doubled_either() -> None:
     """What was said under an id is known, though something else was said under it since."""
     history: list[Item] = [user("a", "msg_1"), user("b", "msg_1")]
     assert [] == added(history, [user("a", "msg_1")], {})
+    assert [] == added([WebSearchCall(id="ws_1", status="failed")], [WebSearchCall(id="ws_1")], {})
 
 
 def test_items_without_an_id_are_always_new() -> None:
@@ -235,6 +261,10 @@ def test_a_reference_that_leads_nowhere_is_refused() -> None:
         (
             ApplyPatchCall(id="apc_1", call_id="c", operation=DeleteFile(path="a")),
             ApplyPatchCallOutput(call_id="c", output="ok"),
+        ),
+        (
+            ToolSearchCall(id="tsc_1", call_id="c", execution="client", arguments={}),
+            ToolSearchOutput(call_id="c", execution="client", tools=[]),
         ),
         (
             LocalShellCall(id="lsh_1", call_id="c", action=ExecAction(command=["ls"])),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any  # JSON
 
 import msgspec
 
-from antiphon.lifecycle import Caller
+from antiphon.lifecycle import Asker, Caller
 from antiphon.lifecycle.lifecycle import Lifecycle
 from antiphon.lifecycle.shelf import LARGE, PLANNED_SECONDS
 from antiphon.protocol.calls import ImageGenerationCall
@@ -75,7 +75,7 @@ class Atelier(Process):
     async def prepare(self, *, caller: Caller = CALLER, **body: Any) -> Prepared:  # JSON
         """Prepare a request; without anything else it asks for a picture."""
         whole = {"model": "m", "input": "Draw!", "tools": [DRAW], **body}
-        return await self.preparing.prepare(read_request(json.dumps(whole).encode()), caller)
+        return await self.preparing.prepare(read_request(json.dumps(whole).encode()), Asker(caller))
 
     async def queue(self, **body: Any) -> Queued:  # JSON
         """Queue a request."""
@@ -87,7 +87,7 @@ class Atelier(Process):
         async def emit(events: list[StreamEvent]) -> None:
             """Nobody listens."""
 
-        return await self.lifecycle.perform(await self.prepare(caller=caller, **body), emit, is_watched=False)
+        return await self.lifecycle.perform(await self.prepare(caller=caller, **body), emit)
 
     async def told(self, id: str, caller: Caller = CALLER) -> Response:
         """A response as it is told."""

@@ -226,6 +226,43 @@ def test_an_approval_request_is_answered_once() -> None:
     )
 
 
+THOUGHT: Json = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm"}]}
+
+
+@pytest.mark.parametrize("thought", [THOUGHT, {**THOUGHT, "summary": [], "encrypted_content": "x"}])
+def test_a_thought_that_led_to_nothing_does_not_end_an_input(thought: Json) -> None:
+    """What it led to is missing; the words are known from many reports."""
+    error = refused(input=[HI, thought])
+    assert (error.code, error.param) == (None, "input")
+    assert "'rs_1' of type 'reasoning' was provided without its required following item." in error.message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"input": [HI, THOUGHT, HI]},
+        {"input": [HI, THOUGHT, CALL, OUTPUT]},
+        {"input": [HI, {**THOUGHT, "summary": []}]},
+        {"input": [THOUGHT], "previous_response_id": "resp_1"},
+        {"input": [THOUGHT], "conversation": "conv_1"},
+    ],
+)
+def test_other_thoughts_are_let_pass(body: Json) -> None:
+    """One that the user interrupted, an empty one, and one of which the store may know more."""
+    checked(**body)
+
+
+def test_outputs_hold_text_pictures_and_files() -> None:
+    """In any order."""
+    parts: list[Json] = [
+        {"type": "input_text", "text": "a"},
+        {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo="},
+        {"type": "input_file", "file_id": "file-1"},
+    ]
+    for kind in ("function_call_output", "custom_tool_call_output"):
+        checked(input=[CALL, {"type": kind, "call_id": "c", "output": parts}])
+
+
 def test_a_wish_to_compact_comes_last() -> None:
     """It is about all that stands before it."""
     checked(input=[HI, {"type": "compaction_trigger"}])

@@ -21,7 +21,7 @@ WORDED: list[tuple[ApiError, int, str | None, str | None, str]] = [
     (refusals.conversation_item_not_found("msg_x"), 404, None, None, "Item with id 'msg_x' not found in conversation."),
     (
         refusals.conversation_locked(),
-        400,
+        409,
         "conversation_locked",
         "conversation",
         "Another process is currently operating on this conversation. Please retry in a few seconds.",

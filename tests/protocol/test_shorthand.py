@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import UNSET
 
-from antiphon.protocol.calls import McpApprovalRequest, McpListTools, SearchAction, SearchSource, WebSearchCall
+from antiphon.protocol.calls import (
+    ApplyPatchCall,
+    ApplyPatchCallOutput,
+    LocalShellCallOutput,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpListTools,
+    Program,
+    ProgramOutput,
+    SearchAction,
+    SearchSource,
+    ShellCallOutput,
+    ToolSearchOutput,
+    WebSearchCall,
+)
 from antiphon.protocol.checks import check
 from antiphon.protocol.computer import ComputerCallOutput
-from antiphon.protocol.content import InputText, OutputText
+from antiphon.protocol.content import ComputerScreenshot, InputText, OutputText
 from antiphon.protocol.errors import ApiError
-from antiphon.protocol.items import AdditionalTools, FunctionCall, Item, ItemReference, Message, ReasoningItem
+from antiphon.protocol.items import (
+    AdditionalTools,
+    CustomToolCall,
+    CustomToolCallOutput,
+    FunctionCall,
+    FunctionCallOutput,
+    Item,
+    ItemReference,
+    Message,
+    OutputItem,
+    ReasoningItem,
+)
 from antiphon.protocol.reading import read_request
-from antiphon.protocol.tools import FunctionTool
+from antiphon.protocol.tools import CustomTool, FunctionTool
 from tests.protocol.recorded_items import RECORDED
 
 Json = dict[str, Any]  # what a client may send
@@ -32,11 +59,75 @@ def items(*sent: Any) -> list[Item]:  # what a client may send
 @pytest.mark.parametrize("sent", RECORDED.values(), ids=RECORDED)
 def test_every_recorded_item_may_be_sent_back(sent: Json) -> None:
     """A client that resends an output is understood, whatever it added to it."""
-    received = read_request(msgspec.json.encode({"input": [{**NULLS, **sent, **ADDED_BY_CLIENTS}]}))
+    more = {"role": "user", "content": "Go on."}
+    received = read_request(msgspec.json.encode({"input": [{**NULLS, **sent, **ADDED_BY_CLIENTS}, more]}))
     check(received.request)
     kept = msgspec.to_builtins(received.request.input[0])
     assert {"type": sent["type"], "id": sent["id"]} == {"type": kept["type"], "id": kept["id"]}
     assert {"parsed": {}, "created_by": "x", "response_id": "resp_1"} == received.extras[0]
+
+
+UNRECORDED: list[OutputItem] = [
+    FunctionCallOutput(id="fco_1", call_id="c", output="a"),
+    CustomToolCallOutput(id="ctco_1", call_id="c", output=[InputText(text="a")]),
+    ComputerCallOutput(id="cuo_1", call_id="c", output=ComputerScreenshot(file_id="file-1")),
+    Program(id="cm_1", call_id="c", code="a", fingerprint="b"),
+    ProgramOutput(id="cmo_1", call_id="c", result="a"),
+    AdditionalTools(id="at_1", tools=[FunctionTool(name="f", parameters={"default": None})]),
+    LocalShellCallOutput(id="lsho_1", output="{}"),
+    ApplyPatchCallOutput(id="apco_1", call_id="c", status="failed"),
+    McpApprovalResponse(id="mcpa_1", approval_request_id="mcpr_1", approve=True),
+    ShellCallOutput(id="sho_1", call_id="c", output=[]),
+    ToolSearchOutput(id="tso_1", call_id="c", execution="client", tools=[CustomTool(name="t")]),
+]
+OURS: list[Json] = [*RECORDED.values(), *(msgspec.to_builtins(item) for item in UNRECORDED)]
+KINDS = {kind.__struct_config__.tag: kind for kind in get_args(OutputItem)}
+
+
+def test_every_item_of_ours_is_among_the_examples() -> None:
+    """Nothing is tested of a type that has none."""
+    assert {sent["type"] for sent in OURS} == set(KINDS)
+
+
+WAYS = st.sets(st.sampled_from(["without its type", "with nulls"]))
+
+
+@given(st.sampled_from(OURS), WAYS, st.dictionaries(st.sampled_from("xyz"), st.integers()))
+def test_our_own_output_is_understood_however_a_client_has_stored_it(sent: Json, ways: set[str], more: Json) -> None:
+    """Without its type, with a null for every key that it lacks, with keys of the client's own."""
+    stored = {**sent, **more}
+    if "without its type" in ways:
+        del stored["type"]
+    if "with nulls" in ways:
+        stored |= dict.fromkeys(set(KINDS[sent["type"]].__struct_encode_fields__) - set(sent))
+    received = read_request(msgspec.json.encode({"input": [stored]}))
+    assert items(sent) == received.request.input
+    assert [more] == received.extras
+
+
+@pytest.mark.parametrize(
+    ("sent", "kind"),
+    [
+        ({"call_id": "c", "output": "a"}, FunctionCallOutput),
+        ({"call_id": "c", "output": [{"type": "input_text", "text": "a"}]}, FunctionCallOutput),
+        ({"call_id": "c", "name": "f", "arguments": "{}"}, FunctionCall),
+        ({"call_id": "c", "name": "f", "input": "a"}, CustomToolCall),
+        ({"call_id": "c", "operation": {"type": "delete_file", "path": "a"}}, ApplyPatchCall),
+        ({"approval_request_id": "mcpr_1", "approve": False}, McpApprovalResponse),
+        ({"summary": []}, ReasoningItem),
+        ({"id": "mine", "summary": []}, ReasoningItem),
+        ({"id": 7, "summary": []}, None),
+        ({"id": "mine", "text": "a"}, None),
+        ({"id": "ref_1", "text": "a"}, None),
+    ],
+)
+def test_an_item_without_a_type_is_known_by_its_keys(sent: Json, kind: type[Item] | None) -> None:
+    """And one that could be anything is refused."""
+    if kind is not None:
+        assert isinstance(items(sent)[0], kind)
+        return
+    with pytest.raises(ApiError):
+        items(sent)
 
 
 @pytest.mark.parametrize("sent", RECORDED.values(), ids=RECORDED)

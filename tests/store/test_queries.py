@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from antiphon.store import approvals, audit, erasing, files, jobs, saving, sqlite_files, store, uploads
+from antiphon.store import approvals, audit, conversations, erasing, files, jobs, saving, sqlite_files, store, uploads
 from antiphon.store.postgres.texts import numbered
 from antiphon.store.queries import MARKS, named, queries
 
@@ -22,8 +22,8 @@ FEW = ("nodes", "chores", "numbers")
 SCANS = {f"SCAN {rows}" for rows in BROUGHT + FEW}
 """What a plan may read from end to end: rows that the statement itself brought together, and tables of a few rows."""
 
-LISTS = {"ids": "[]", "rows": "[]", "wanted": "[]", "responses": "[]"}
-PARTIAL = ("lineages_stale", "jobs_queued", "jobs_running", "jobs_ended")
+LISTS = {"ids": "[]", "holders": "[]", "rows": "[]", "wanted": "[]", "responses": "[]"}
+PARTIAL = ("lineages_stale", "jobs_queued", "jobs_running", "jobs_ended", "conversations_holder")
 """Indexes of the few rows that wait for something: they are read as a whole."""
 
 
@@ -57,7 +57,7 @@ def test_every_engine_has_every_query() -> None:
 
 def test_every_query_is_used() -> None:
     """The text holds no statement that the store does not name."""
-    modules = (approvals, audit, erasing, files, jobs, saving, store, uploads)
+    modules = (approvals, audit, conversations, erasing, files, jobs, saving, store, uploads)
     sources = "".join(inspect.getsource(module) for module in modules)
 
     assert set(re.findall(r'sql\["(\w+)"\]', sources)) == set(queries("sqlite"))
@@ -103,11 +103,14 @@ def test_postgres_finds_rows_by_key(postgres_server: PostgresServer, urls: Urls)
     }
     values["queued"] = "0"
     scans = []
-    for name in ("context", "input_items", "input_ids", "find_items", "response", "place"):
+    kept = ("context", "input_items", "input_ids", "find_items", "response", "place")
+    for name in (*kept, "conversation_context", "conversation_named", "conversation_page", "conversation_place"):
         sql, names = numbered(queries("postgres")[name])
         asked = f"PREPARE asked AS {sql}; EXPLAIN EXECUTE asked ({', '.join(values[name] for name in names)})"
         plan = postgres_server.run(asked, url=url)
-        scans += [f"{name}: {line}" for line in re.findall(r"Seq Scan on (?:items|responses|lineages).*", plan)]
+        scans += [
+            f"{name}: {line}" for line in re.findall(r"Seq Scan on (?:items|responses|lineages|conversations).*", plan)
+        ]
 
     assert scans == []
 
@@ -116,6 +119,8 @@ FILL = """
 INSERT INTO lineages (id, tenant, tip) SELECT n, 'a', 10 FROM generate_series(1, 10000) AS n;
 INSERT INTO responses (tenant, id, lineage, input_tip, tip, status, model, created_at, expires_at, response)
 SELECT 'a', 'r' || n, n, 5, 10, 'completed', 'm', 0, 0, '{}' FROM generate_series(1, 10000) AS n;
+INSERT INTO conversations (tenant, id, created_at, metadata, lineage, tip)
+SELECT 'a', 'r' || n, 0, '{}', n, 10 FROM generate_series(1, 10000) AS n;
 INSERT INTO items (lineage, pos, tenant, id, response, data)
 SELECT n, pos, 'a', 'i' || n, n, '{}' FROM generate_series(1, 10000) AS n, generate_series(1, 10) AS pos;
 ANALYZE;

@@ -119,7 +119,7 @@ async def test_an_older_schema_is_not_read(tmp_path: Path, steps: int) -> None:
             connection.execute("INSERT INTO migrations VALUES (?, ?)", (step.number, step.name))
         connection.commit()
         before = connection.execute("SELECT name FROM sqlite_master ORDER BY name").fetchall()
-    with pytest.raises(StoreTooOld, match=r"files brings.*antiphon migrate --config FILE"):
+    with pytest.raises(StoreTooOld, match=r"conversations brings.*antiphon migrate --config FILE"):
         await visit(f"sqlite://{file}")
     with closing(sqlite3.connect(file)) as connection:
         assert before == connection.execute("SELECT name FROM sqlite_master ORDER BY name").fetchall()

@@ -133,10 +133,14 @@ class Chains(RuleBasedStateMachine):
         assert self.run(self.store.sweep(self.now)) == len(expired)
         for turn in expired:
             turn.lives = False
-        needed = {id(needed) for turn in self.turns.values() if turn.lives for needed in (turn, *turn.ancestors)}
+        needed = {id(needed) for turn in self.roots() for needed in (turn, *turn.ancestors)}
         self.turns = {key: turn for key, turn in self.turns.items() if id(turn) in needed}
         [(kept,)] = self.run(self.database.fetch("SELECT count(*) FROM items", {}))
         assert kept == sum(len(turn.inputs) + len(turn.outputs) for turn in self.turns.values())
+
+    def roots(self) -> list[Turn]:
+        """The turns that something is alive at."""
+        return [turn for turn in self.turns.values() if turn.lives]
 
     @rule(id=responses, tenant=TENANTS)
     def read(self, id: str, tenant: str) -> None:
@@ -174,9 +178,13 @@ class Chains(RuleBasedStateMachine):
     @rule(tenant=TENANTS)
     def find(self, tenant: str) -> None:
         """Ask for items by id."""
-        living = [turn for turn in self.turns.values() if turn.lives and turn.tenant == tenant]
-        newest = {item.id: item for turn in living for item in (*turn.inputs, *turn.outputs)}
+        own = [turn for turn in self.turns.values() if turn.tenant == tenant]
+        newest = {item.id: item for turn in own for item in self.found(turn)}
         assert self.run(self.store.find_items(ITEM_IDS, tenant=tenant)) == newest
+
+    def found(self, turn: Turn) -> list[ItemRow]:
+        """The items of a turn that are found by their ids, oldest first."""
+        return [*turn.inputs, *turn.outputs] if turn.lives else []
 
     def teardown(self) -> None:
         """The database is sound at the end."""

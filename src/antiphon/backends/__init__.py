@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -37,6 +37,15 @@ class Backend(Protocol):
         ...
 
 
+@runtime_checkable
+class Counting(Protocol):
+    """What a backend may do beside: count with the upstream's own tokenizer."""
+
+    async def count(self, turn: Turn) -> int:
+        """How many tokens the upstream would read of a turn. Raises `UpstreamError` where it cannot say."""
+        ...
+
+
 class UpstreamError(Exception):
     """The upstream failed, or refused the turn.
 
@@ -52,11 +61,13 @@ class UpstreamError(Exception):
         message: str,
         *,
         param: str | None = None,
+        code: str | None = None,
         retry_after: float | None = None,
         detail: str | None = None,
     ) -> None:
         super().__init__(message)
         self.fault: UpstreamFault = fault
         self.param = param
+        self.code = code
         self.retry_after = retry_after
         self.detail = detail

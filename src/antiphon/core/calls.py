@@ -5,11 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from antiphon.core.place import EndStatus, Place
-from antiphon.protocol.calls import CodeInterpreterCall, FileSearchCall, ImageGenerationCall, McpCall, WebSearchCall
+from antiphon.protocol.calls import (
+    CodeInterpreterCall,
+    FileSearchCall,
+    ImageGenerationCall,
+    McpCall,
+    ShellCall,
+    ToolSearchCall,
+    WebSearchCall,
+)
 from antiphon.protocol.computer import ComputerCall
 from antiphon.protocol.events import FunctionArgumentsDone, ItemDelta, ItemPhase, PartialImage, PhaseType, StreamEvent
 from antiphon.protocol.items import FunctionCall, OutputItem
@@ -37,7 +45,8 @@ Phase: TypeAlias = PhaseType | Glimpse
 class OpenCall:
     """A call: open while its arguments are written, and, if it is hosted, until its answer comes.
 
-    ``arguments`` is the JSON text as far as it is written; ``status`` tells how the writing ended.
+    ``arguments`` is the JSON text as far as it is written; ``status`` tells how the writing ended. ``reading`` is what
+    its kind keeps of it, if that looks into the arguments.
     """
 
     def __init__(self, kind: CallKind, place: Place, *, key: str, name: str, call_id: str) -> None:
@@ -47,6 +56,7 @@ class OpenCall:
         self.name = name
         self.call_id = call_id
         self.status: ItemStatus = "in_progress"
+        self.reading: Reading | None = None
         self._pieces: list[str] = []
 
     @property
@@ -61,6 +71,8 @@ class OpenCall:
 
     def open(self) -> list[StreamEvent]:
         """The call begins, without arguments."""
+        if isinstance(self.kind, Late):
+            return []
         return [self.place.added(self.kind.item(self)), *self.kind.began(self)]
 
     def write(self, arguments: str) -> list[StreamEvent]:
@@ -88,6 +100,26 @@ class OpenCall:
         return type(value) not in {int, float}  # a number may get another digit
 
 
+class Reading(Protocol):
+    """What a kind makes of the arguments of one call while they are written."""
+
+    def item(self) -> OutputItem:
+        """The item as far as it is told."""
+        ...
+
+    def wrote(self, arguments: str) -> list[StreamEvent]:
+        """The events of a fragment of the arguments."""
+        ...
+
+    def wrote_all(self) -> list[StreamEvent]:
+        """The events of the end of the arguments."""
+        ...
+
+
+class Late:
+    """A kind whose calls begin with the first fragments that say what they are: it tells the beginning itself."""
+
+
 class CallKind(Protocol):
     """How a call shows itself. ``hosted``: the server answers it; else the client does, and it is done when written."""
 
@@ -112,15 +144,24 @@ class CallKind(Protocol):
 
 
 class ClientFunction:
-    """A function that the client runs."""
+    """A function that the client runs, under the name that the model knows unless it has one of its own."""
 
     prefix = "fc"
     hosted = False
 
+    def __init__(self, name: str | None = None, namespace: str | None = None) -> None:
+        self._name = name
+        self._namespace: str | UnsetType = UNSET if namespace is None else namespace
+
     def item(self, call: OpenCall) -> OutputItem:
         """A function call."""
         return FunctionCall(
-            id=call.id, status=call.status, arguments=call.arguments, call_id=call.call_id, name=call.name
+            id=call.id,
+            status=call.status,
+            arguments=call.arguments,
+            call_id=call.call_id,
+            name=call.name if self._name is None else self._name,
+            namespace=self._namespace,
         )
 
     def began(self, call: OpenCall) -> list[StreamEvent]:
@@ -211,7 +252,9 @@ class Lost:
 def unfinished(item: OutputItem, arguments: str) -> OutputItem:
     """An item that nobody will finish, with the word for that which its type has, if it has one."""
     match item:
-        case FileSearchCall() | WebSearchCall() | CodeInterpreterCall() | ComputerCall():
+        case (
+            FileSearchCall() | WebSearchCall() | CodeInterpreterCall() | ComputerCall() | ShellCall() | ToolSearchCall()
+        ):
             return replace(item, status="incomplete")
         case McpCall():
             return replace(item, status="incomplete", arguments=arguments)

@@ -4,6 +4,9 @@ A backend yields lists of deltas, one list for each read from its upstream. With
 
 * ``Text``, ``Refused`` and ``Thought`` append to the item that is being written and open it where it is not open;
   a delta of another sort closes it.
+* ``Voice`` opens a message and says its phase. ``Cited`` cites something in the text that is being written.
+* ``Summary`` appends to a summary that the upstream wrote itself of a thought. ``Keepsake`` ends the thought that is
+  being written, or stands for one that is not shown at all.
 * ``Call`` opens a call or appends to its arguments. ``key`` tells the calls of one turn apart; ``name`` comes with the
   first fragment of a call and may be empty afterwards.
 * ``Began``, ``Wrote``, ``Went`` and ``Made`` tell of an item that a tool of the upstream's own made: only an upstream
@@ -18,12 +21,13 @@ from typing import Literal
 
 from msgspec import Struct
 
-from antiphon.protocol.content import Logprob
+from antiphon.protocol.content import Annotation, Logprob
 from antiphon.protocol.events import PhaseType
-from antiphon.protocol.items import OutputItem
+from antiphon.protocol.items import MessagePhase, OutputItem
 from antiphon.protocol.response import Usage
 
-FinishReason = Literal["stop", "max_output_tokens", "content_filter"]
+FinishReason = Literal["stop", "max_output_tokens", "content_filter", "steered"]
+KeepsakeForm = Literal["signature", "redacted", "encrypted"]
 
 
 class Text(Struct, frozen=True, gc=False):
@@ -43,6 +47,36 @@ class Thought(Struct, frozen=True, gc=False):
     """A piece of the model's reasoning in plain text."""
 
     text: str
+
+
+class Summary(Struct, frozen=True, gc=False):
+    """A piece of the upstream's own summary of a thought. ``part`` counts the parts of the summary from 0."""
+
+    text: str
+    part: int = 0
+
+
+class Keepsake(Struct, frozen=True):
+    """What an upstream wants back with the thought that ends here, so that it can think on.
+
+    ``signature`` (Anthropic) signs the thought that was written, ``redacted`` (Anthropic) is a thought that nobody may
+    read, ``encrypted`` (Responses API) is a whole thought in a form that its own server opens.
+    """
+
+    form: KeepsakeForm
+    token: str
+
+
+class Voice(Struct, frozen=True):
+    """A message begins, and the model says what it is for."""
+
+    phase: MessagePhase
+
+
+class Cited(Struct, frozen=True):
+    """What the text that was written last cites."""
+
+    annotation: Annotation
 
 
 class Call(Struct, frozen=True):
@@ -90,4 +124,4 @@ class Finish(Struct, frozen=True):
     usage: Usage | None = None
 
 
-Delta = Text | Refused | Thought | Call | Began | Wrote | Went | Made | Finish
+Delta = Text | Refused | Thought | Summary | Keepsake | Voice | Cited | Call | Began | Wrote | Went | Made | Finish

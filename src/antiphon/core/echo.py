@@ -56,10 +56,13 @@ _DEFAULT_LOCATION = UserLocation(country="US")
 _NO_PARAMETERS: Schema = {"type": "object", "properties": {}}
 
 
-def opened(request: CreateResponse, *, id: str, created_at: int, model: str) -> Response:
+def opened(
+    request: CreateResponse, *, id: str, created_at: int, model: str, preface: list[Item] | None = None
+) -> Response:
     """Make the response that a run starts from: ``in_progress``, empty, with every setting of the request echoed.
 
     ``created_at`` is in unix seconds; ``model`` is the model that answers, whatever the request called it.
+    ``preface`` are the messages of a prompt template, which stand for the instructions.
     """
     opening = Response(
         id=id,
@@ -68,7 +71,7 @@ def opened(request: CreateResponse, *, id: str, created_at: int, model: str) -> 
         status="in_progress",
         background=bool(request.background),
         store=request.store is not False,
-        instructions=request.instructions or None,
+        instructions=preface or request.instructions or None,
         previous_response_id=request.previous_response_id,
         max_output_tokens=request.max_output_tokens,
         max_tool_calls=request.max_tool_calls,

@@ -17,23 +17,30 @@ And: an illegal step is refused with `IllegalStep` and changes nothing.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import count
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from antiphon.core.calls import Lost, OpenCall, phase_event
 from antiphon.core.calls import Phase as CallPhase
 from antiphon.core.deltas import Call, Delta, Finish, FinishReason
-from antiphon.core.notes import ListOpened, Note, TurnBroken, TurnEnded
+from antiphon.core.notes import Compacted, ListOpened, Note, TurnBroken, TurnEnded
 from antiphon.core.output import Output
 from antiphon.core.past import Past, Phase
 from antiphon.core.place import EndStatus, NewId, Place
 from antiphon.core.speech import Manner, Speech
+from antiphon.core.turn import Thinking
 from antiphon.core.usage import NO_USAGE, drawn, total
-from antiphon.protocol.calls import McpCall, McpListTools, McpToolListing
+from antiphon.protocol.calls import McpCall, McpListTools, McpToolListing, ToolSearchOutput
 from antiphon.protocol.events import ItemPhase, PhaseType, Snapshot, SnapshotType, StreamEvent
-from antiphon.protocol.items import OutputItem
+from antiphon.protocol.items import Compaction, OutputItem
 from antiphon.protocol.response import ImageToolUsage, IncompleteDetails, Response, ResponseError, Usage
+from antiphon.protocol.tools import Tool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class IllegalStep(Exception):
@@ -45,8 +52,9 @@ class Machine:
 
     One that has to wait begins with ``queue``; one that a log gave back (`antiphon.core.replay`) goes on with
     ``resume``. ``outputs`` and ``started`` are what that log says of hosted calls, by item id: what the model reads,
-    and which were about to be made. ``turn_ended``: the last turn that began has ended. ``lists``: the lists of tools
-    that were begun, by the label of their server. ``notes`` wait to be taken.
+    and which were about to be made. ``thoughts`` has what was thought, by item id. ``turn_ended``: the last turn that
+    began has ended. ``lists``: the lists of tools that were begun, by the label of their server. ``notes`` wait to be
+    taken.
 
     ``manner`` says what the model may call, and who answers; it may change between turns. ``past``: where it goes on
     from.
@@ -172,17 +180,45 @@ class Machine:
         self._expect_waiting(call)
         return [phase_event(call, phase)]
 
-    def answer(self, call: OpenCall, item: OutputItem, usage: ImageToolUsage | None = None) -> list[StreamEvent]:
+    def answer(
+        self,
+        call: OpenCall,
+        item: OutputItem,
+        usage: ImageToolUsage | None = None,
+        found: list[Tool] | None = None,
+    ) -> list[StreamEvent]:
         """A hosted call is answered; ``item`` is what the client sees of it and has the call's id.
 
-        ``usage``: what pictures cost in it.
+        ``usage``: what pictures cost in it. ``found``: the tools that a search found, which an item of their own tells.
         """
         self._expect_waiting(call)
         if item.id != call.id:
             raise IllegalStep(f"the answer to {call.id} is an item with another id")
         if usage is not None:
             self._drawn = drawn(self._drawn, usage)
-        return [self._output.end(call.place, item)]
+        events = [self._output.end(call.place, item)]
+        return events if found is None else events + self._whole("tso", partial(ToolSearchOutput, tools=found))
+
+    def compact(self, encrypted_content: str, usage: Usage | None) -> list[StreamEvent]:
+        """What was said so far is summed up, at this cost; the model is shown the summary in its place."""
+        self._expect("idle")
+        self._expect_answers()
+        self._usage = total(self._usage, usage)
+        self._note(Compacted(usage))
+        events = self._whole("cmp", partial(Compaction, encrypted_content=encrypted_content))
+        self._first_index = self._output.next_index
+        return events
+
+    def steer(self) -> None:
+        """Something else was said to the model: it is not asked again for this response."""
+        self._expect("idle")
+        self._reason = "steered"
+
+    def beat(self) -> list[StreamEvent]:
+        """The response is still in progress, and nothing else is to be told."""
+        if self._phase not in {"idle", "speaking"}:
+            raise IllegalStep(f"a response that is {self._phase} is not in progress")
+        return [self._snapshot("response.in_progress")]
 
     def outcome(self, now: int) -> Response:
         """What `complete` would make of the response, so that it can be kept before its end is told."""
@@ -211,6 +247,11 @@ class Machine:
         """What the log of the last steps must hold behind their events; each is given once."""
         notes, self.notes = self.notes, []
         return notes
+
+    @property
+    def thoughts(self) -> dict[str, Thinking]:
+        """What was thought in the reasoning items, by their ids."""
+        return self._speech.thoughts
 
     @property
     def speaking(self) -> bool:
@@ -260,6 +301,12 @@ class Machine:
         self.turn_ended = True
         self._note(TurnEnded(finish.reason, finish.usage))
         return events
+
+    def _whole(self, prefix: str, make: Callable[..., OutputItem]) -> list[StreamEvent]:
+        """An item that no model makes: it is there at once."""
+        place = self._output.place(self._new_id(prefix))
+        item = make(id=place.id)
+        return [place.added(item), self._output.end(place, item)]
 
     # The end
 

@@ -1,4 +1,4 @@
-"""The name under which a model knows a tool of an MCP server: its own with the server's label before it.
+"""The name under which a model knows a tool of an MCP server, or of a namespace: with the label before its own name.
 
 The same tool has the same name in every turn of a chain, and two tools never share one: ``label__tool`` where it can be
 read back, else a shortened form with a digest of both.
@@ -23,6 +23,11 @@ def function_name(server_label: str, tool: str) -> str:
     name = f"{server_label}__{tool}"
     is_plain = _LABEL.fullmatch(server_label) and _TOOL.fullmatch(tool) and not _LOOKS_DIGESTED.fullmatch(name)
     return name if is_plain and len(name) <= LONGEST else digested_name(server_label, tool)
+
+
+def member_name(namespace: str | None, name: str) -> str:
+    """The name of a function in a namespace. A function that was loaded alone is its own namespace, as recorded."""
+    return name if namespace is None or namespace == name else function_name(namespace, name)
 
 
 def digested_name(server_label: str, tool: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from antiphon.core.deltas import FinishReason
-from antiphon.core.turn import Output
+from antiphon.core.turn import Output, Thinking
 from antiphon.protocol.response import ImageToolUsage, Usage
 
 
@@ -64,4 +64,27 @@ class CallAnswered(Struct, frozen=True, array_like=True, tag="answered"):
     usage: ImageToolUsage | None = None
 
 
-Note = ListOpened | CallOpened | CallWritten | TurnEnded | TurnBroken | CallStarted | CallAnswered
+class ThoughtKept(Struct, frozen=True, array_like=True, tag="thought"):
+    """What was thought in a reasoning item."""
+
+    id: str
+    thinking: Thinking
+
+
+class Compacted(Struct, frozen=True, array_like=True, tag="compacted"):
+    """What was said so far was summed up, and what that cost."""
+
+    usage: Usage | None
+
+
+Note = (
+    ListOpened
+    | CallOpened
+    | CallWritten
+    | TurnEnded
+    | TurnBroken
+    | CallStarted
+    | CallAnswered
+    | ThoughtKept
+    | Compacted
+)

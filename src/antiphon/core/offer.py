@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-from msgspec import UNSET, Raw, Struct
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
+from antiphon.core.calls import CallKind
+from antiphon.core.client_tools import ClientTool, client_tools, free_name, function_of, is_run_by_client, kinds_of
+from antiphon.core.deferring import Deferred, deferred, not_loaded, search_function
 from antiphon.core.drawing import drawing_function
-from antiphon.core.echo import echoed_function
 from antiphon.core.naming import digested_name, function_name
 from antiphon.core.schemas import parameters
 from antiphon.core.servers import is_allowed
@@ -24,14 +26,17 @@ from antiphon.protocol.refusals import tool_unavailable
 from antiphon.protocol.request import CreateResponse
 from antiphon.protocol.tools import (
     AllowedTool,
-    FunctionTool,
     ImageGenerationTool,
     McpTool,
     Tool,
     ToolChoiceAllowed,
+    ToolChoiceApplyPatch,
+    ToolChoiceCustom,
     ToolChoiceFunction,
     ToolChoiceImageGeneration,
     ToolChoiceMcp,
+    ToolChoiceShell,
+    ToolSearchTool,
 )
 
 if TYPE_CHECKING:
@@ -55,83 +60,138 @@ class DrawingTool(Struct, frozen=True):
     index: int
 
 
+class SearchTool(Struct, frozen=True):
+    """The search for tools that the server answers: its name for the model, and what it can load."""
+
+    name: str
+    deferred: list[Deferred]
+
+
 class Offer(Struct, frozen=True):
     """What the model is offered, and the types of the tools that it is not.
 
-    ``allowed`` names the only functions that may be called; None: every one. ``remote`` has the tools of MCP servers,
-    by the name under which the model knows them. ``handed_over`` are the tools that the upstream runs itself.
-    ``may_grow``: a server has not said yet what it has. ``drawing`` is the tool that draws, if there is one.
+    ``allowed`` names the only functions that may be called; None: every one. ``clients`` says how the calls of a
+    client's tools are shown, where they are no plain functions. ``remote`` has the tools of MCP servers. Both go by the
+    name under which the model knows a tool. ``handed_over`` are the tools that the upstream runs itself.
+    ``may_grow``: a server has not said yet what it has, or a search may find more. ``drawing`` and ``search`` are the
+    tools that draw and that look for tools.
     """
 
     functions: list[Function]
     choice: Choice
     allowed: frozenset[str] | None
     unavailable: list[str]
+    clients: dict[str, CallKind] = {}
     remote: dict[str, RemoteTool] = {}
     handed_over: list[Tool] = []
     may_grow: bool = False
     drawing: DrawingTool | None = None
+    search: SearchTool | None = None
 
 
 def offer(
-    request: CreateResponse, listed: Listed | None = None, *, hands_over: bool = False, pictures: int = 0
+    request: CreateResponse,
+    listed: Listed | None = None,
+    *,
+    loaded: Sequence[Tool] = (),
+    hands_over: bool = False,
+    pictures: int = 0,
 ) -> Offer:
     """Read the tools and the choice of a request. Raises ``ApiError`` where the choice demands what cannot run here.
 
     ``listed`` has the tools of the servers by label, as far as they are known: what the choice demands of others may
-    still turn up. ``hands_over``: the upstream runs the tools of MCP servers itself. ``pictures``: how many stand in
-    the conversation.
+    still turn up. ``loaded`` are the tools that searches in the conversation found. ``hands_over``: the upstream runs
+    the tools of MCP servers itself. ``pictures``: how many stand in the conversation.
     """
     listed = listed or {}
     servers = [tool for tool in request.tools if isinstance(tool, McpTool)]
-    functions = [_function(tool) for tool in request.tools if isinstance(tool, FunctionTool)]
-    drawing = _drawing(request.tools, {function.name for function in functions})
-    if drawing is not None:
-        functions.append(drawing_function(drawing.name, drawing.settings, pictures))
-    remote = {} if hands_over else _remote(servers, listed, {function.name for function in functions})
-    functions += [_remote_function(name, tool) for name, tool in remote.items()]
-    may_grow = any(hands_over or each.server_label not in listed for each in servers)
-    chosen = _Choosing(request, functions, remote, drawing, may_grow=may_grow).choice()
+    shown = _shown(request.tools, {} if hands_over else listed, loaded, pictures)
+    may_grow = shown.search is not None or any(hands_over or each.server_label not in listed for each in servers)
+    chosen = _Choosing(request, shown, may_grow=may_grow).choice()
+    kinds = kinds_of(shown.clients)
     allowed: frozenset[str] | None = None if chosen.names is None else frozenset(chosen.names)
     if chosen.mode == "none":
         allowed = frozenset()
-    elif allowed is None and ((servers and not hands_over) or drawing):
+    elif allowed is None and ((servers and not hands_over) or shown.drawing or shown.search or kinds):
         # a tool that was left out, or is called by another name, must not turn into a function of the client's
-        allowed = frozenset(function.name for function in functions)
+        allowed = frozenset(function.name for function in shown.functions)
     return Offer(
-        functions,
+        shown.functions,
         chosen,
         allowed,
         unavailable=list(dict.fromkeys(tool.type for tool in request.tools if not _runs_here(tool))),
-        remote=remote,
+        clients=kinds,
+        remote=shown.remote,
         handed_over=list(servers) if hands_over else [],
         may_grow=may_grow,
-        drawing=drawing,
+        drawing=shown.drawing,
+        search=shown.search,
     )
 
 
+class _Shown(Struct, frozen=True):
+    """What the model is shown: all functions, and what they stand for."""
+
+    functions: list[Function]
+    clients: list[ClientTool]
+    remote: dict[str, RemoteTool]
+    drawing: DrawingTool | None
+    search: SearchTool | None
+
+
+def _shown(tools: list[Tool], listed: Listed, loaded: Sequence[Tool], pictures: int) -> _Shown:
+    """Each tool under a name of its own: the client's first, for they are called by the names that they have."""
+    clients = _in_sight(tools, loaded)
+    functions = [function_of(client) for client in clients]
+    search = _search(tools, loaded, {function.name for function in functions})
+    if search is not None:
+        functions.append(search_function(search.name, _settings(tools), search.deferred))
+    drawing = _drawing(tools, {function.name for function in functions})
+    if drawing is not None:
+        functions.append(drawing_function(drawing.name, drawing.settings, pictures))
+    remote = _remote(_shown_servers(tools, loaded), listed, {function.name for function in functions})
+    functions += [_remote_function(name, tool) for name, tool in remote.items()]
+    return _Shown(functions, clients, remote, drawing, search)
+
+
 def _runs_here(tool: Tool) -> bool:
-    return isinstance(tool, FunctionTool | McpTool | ImageGenerationTool)
+    return isinstance(tool, McpTool | ImageGenerationTool | ToolSearchTool) or is_run_by_client(tool)
+
+
+def _in_sight(tools: list[Tool], loaded: Sequence[Tool]) -> list[ClientTool]:
+    """The client's tools that the model is shown: those that wait for a search, once one has found them."""
+    found = {client.key for client in client_tools(loaded)}
+    every = client_tools([*tools, *loaded])
+    if not any(isinstance(tool, ToolSearchTool) for tool in tools):
+        return [replace(client, is_deferred=False) for client in every]
+    return [client for client in every if not client.is_deferred or client.key in found]
+
+
+def _shown_servers(tools: list[Tool], loaded: Sequence[Tool]) -> list[McpTool]:
+    servers = [tool for tool in tools if isinstance(tool, McpTool)]
+    if not any(isinstance(tool, ToolSearchTool) for tool in tools):
+        return servers
+    found = {tool.server_label for tool in loaded if isinstance(tool, McpTool)}
+    return [server for server in servers if not server.defer_loading or server.server_label in found]
+
+
+def _search(tools: list[Tool], loaded: Sequence[Tool], taken: set[str]) -> SearchTool | None:
+    """The search that the server answers, where there is anything left to look for."""
+    waiting = not_loaded(deferred(tools), loaded)
+    is_asked = any(isinstance(tool, ToolSearchTool) and tool.execution != "client" for tool in tools)
+    return SearchTool(free_name("tool_search", taken), waiting) if is_asked and waiting else None
+
+
+def _settings(tools: list[Tool]) -> ToolSearchTool:
+    return next(tool for tool in tools if isinstance(tool, ToolSearchTool))
 
 
 def _drawing(tools: list[Tool], taken: set[str]) -> DrawingTool | None:
     """The tool that draws; where a function of the client's has its name, it goes by another."""
     for index, tool in enumerate(tools):
         if isinstance(tool, ImageGenerationTool):
-            names = ("image_generation", *(f"image_generation_{number}" for number in range(2, len(taken) + 3)))
-            return DrawingTool(next(name for name in names if name not in taken), tool, index)
+            return DrawingTool(free_name("image_generation", taken), tool, index)
     return None
-
-
-def _function(tool: FunctionTool) -> Function:
-    whole = echoed_function(tool)
-    schema = whole.parameters or {"type": "object", "properties": {}}
-    return Function(
-        name=whole.name,
-        parameters=Raw(msgspec.json.encode(schema)),
-        description=whole.description,
-        strict=whole.strict is True,
-    )
 
 
 def _remote(servers: list[McpTool], listed: Listed, taken: set[str]) -> dict[str, RemoteTool]:
@@ -158,19 +218,12 @@ def _remote_function(name: str, tool: RemoteTool) -> Function:
 class _Choosing:
     """The choice of a request among its functions. ``may_grow``: a server has not said yet what it has."""
 
-    def __init__(
-        self,
-        request: CreateResponse,
-        functions: list[Function],
-        remote: dict[str, RemoteTool],
-        drawing: DrawingTool | None,
-        *,
-        may_grow: bool,
-    ) -> None:
+    def __init__(self, request: CreateResponse, shown: _Shown, *, may_grow: bool) -> None:
         self._request = request
-        self._functions = functions
-        self._remote = remote
-        self._drawing = drawing
+        self._functions = shown.functions
+        self._clients = shown.clients
+        self._remote = shown.remote
+        self._drawing = shown.drawing
         self._may_grow = may_grow
 
     def choice(self) -> Choice:
@@ -183,8 +236,10 @@ class _Choosing:
                 if not self._functions and not self._may_grow:
                     raise _nothing_to_call(self._request.tools)
                 return Choice("required")
-            case ToolChoiceFunction(name=name):
-                return Choice("required", [name])
+            case ToolChoiceFunction(name=name) | ToolChoiceCustom(name=name) as named:
+                return Choice("required", self._client(named.type, name) or [name])
+            case ToolChoiceShell() | ToolChoiceApplyPatch() as demanded if self._client(demanded.type):
+                return Choice("required", self._client(demanded.type))
             case ToolChoiceMcp() as demanded:
                 return Choice("required", self._demanded(demanded))
             case ToolChoiceImageGeneration() if self._drawing is not None:
@@ -210,14 +265,24 @@ class _Choosing:
 
     def _names(self, tool: AllowedTool) -> list[str]:
         match tool:
-            case AllowedTool(type="function", name=str(name)):
-                return [function.name for function in self._functions if function.name == name]
+            case AllowedTool(type="function" | "custom", name=str(name)):
+                return self._client(tool.type, name)
+            case AllowedTool(type="namespace", name=str(name)):
+                return [client.name for client in self._clients if client.namespace == name]
             case AllowedTool(type="mcp", server_label=str(label)):
                 return self._of_server(label, tool.name if isinstance(tool.name, str) else None)
             case AllowedTool(type="image_generation") if self._drawing is not None:
                 return [self._drawing.name]
             case _:
-                return []
+                return self._client(tool.type)
+
+    def _client(self, kind: str, name: str | None = None) -> list[str]:
+        """The client's tools of a type and, if it is given, of a name, by their names for the model."""
+        return [
+            client.name
+            for client in self._clients
+            if client.tool.type == kind and (name is None or client.key[2] == name)
+        ]
 
     def _of_server(self, label: str, tool: str | None) -> list[str]:
         """The names of a server's tools for the model, or of one of them."""

@@ -7,37 +7,46 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from antiphon.core.calls import FUNCTION, CallKind, Lost, OpenCall
+from antiphon.core.calls import FUNCTION, CallKind, ClientFunction, Lost, OpenCall
+from antiphon.core.drafts import Told, draft_of, is_clients
 from antiphon.core.notes import (
     CallAnswered,
     CallOpened,
     CallStarted,
     CallWritten,
+    Compacted,
     ListOpened,
     Note,
+    ThoughtKept,
     TurnBroken,
     TurnEnded,
 )
 from antiphon.core.place import Place
-from antiphon.core.turn import Output
+from antiphon.core.turn import Output, Thinking
 from antiphon.core.usage import drawn, total
-from antiphon.core.writing import WritingMessage, WritingThought
-from antiphon.protocol.calls import McpApprovalRequest, McpListTools
+from antiphon.core.writing import Shown, WritingMessage, WritingThought
+from antiphon.protocol.calls import McpApprovalRequest, McpListTools, ToolSearchOutput
 from antiphon.protocol.content import ReasoningText
 from antiphon.protocol.events import (
+    AnnotationAdded,
+    CommandAdded,
+    CommandDelta,
+    CommandDone,
     ItemAdded,
     ItemDelta,
     ItemDone,
     PartAdded,
+    PartDone,
     ReasoningTextDelta,
     RefusalDelta,
     Snapshot,
     StreamEvent,
     SummaryPartAdded,
+    SummaryPartDone,
     SummaryTextDelta,
     TextDelta,
 )
-from antiphon.protocol.items import FunctionCall, Message, OutputItem, ReasoningItem
+from antiphon.protocol.items import Compaction, FunctionCall, Message, OutputItem, ReasoningItem
 from antiphon.protocol.response import ImageToolUsage
 
 if TYPE_CHECKING:
@@ -75,6 +84,7 @@ class Past:
         self.calls: dict[str, OpenCall] = {}
         self.places: list[Place] = []
         self.outputs: dict[str, Output] = {}
+        self.thoughts: dict[str, Thinking] = {}
         self.started: set[str] = set()
         self.lists: dict[str, Place] = {}
         self.has_spoken = False
@@ -97,6 +107,8 @@ class Past:
                 | TurnBroken()
                 | CallStarted()
                 | CallAnswered()
+                | ThoughtKept()
+                | Compacted()
             ):
                 self._note(entry)
             case event:
@@ -113,17 +125,29 @@ class Past:
                 self._added(event.item, event.output_index)
             case ItemDone():
                 self._done(event.item, event.output_index)
-            case SummaryPartAdded() | PartAdded(part=ReasoningText()) if self._place is not None:
-                self.thought = WritingThought(self._place, raw=isinstance(event, PartAdded))
+            case ItemDelta() if event.item_id in self.calls:
+                _hear(self.calls[event.item_id], event)
+            case CommandAdded() | CommandDelta() | CommandDone() if self.call is not None:
+                _hear(self.call, event)
+            case prose:
+                self._prose(prose)
+
+    def _prose(self, event: StreamEvent) -> None:
+        """Write prose again. The events that are not named repeat others, or tell progress that is not kept."""
+        match event:
             case TextDelta() if self.message is not None:
                 self.message.write(event.delta, event.logprobs)
             case RefusalDelta() if self.message is not None:
                 self.message.refuse(event.delta)
+            case AnnotationAdded() if self.message is not None:
+                self.message.cite(event.annotation)
+            case SummaryPartAdded() | PartAdded(part=ReasoningText()) if self.thought is not None:
+                self.thought.enter(raw=isinstance(event, PartAdded))
             case ReasoningTextDelta() | SummaryTextDelta() if self.thought is not None:
-                self.thought.write(event.delta)
-            case ItemDelta() if event.item_id in self.calls:
-                self.calls[event.item_id].write(event.delta)
-            case _:  # the others repeat what these said, or tell progress that is not kept
+                self.thought.append(event.delta)
+            case SummaryPartDone() | PartDone(part=ReasoningText()) if self.thought is not None:
+                self.thought.leave("completed")
+            case _:
                 pass
 
     def _note(self, note: Note) -> None:
@@ -142,20 +166,38 @@ class Past:
                 self.calls[note.id].recall(note.arguments)
                 if self.call is self.calls[note.id]:
                     self.call = None
+            case CallStarted():
+                self.started.add(note.id)
+            case CallAnswered():
+                self.outputs[note.id] = note.output
+                if note.usage is not None:
+                    self.drawn = drawn(self.drawn, note.usage)
+            case of_the_turn:
+                self._note_of_turn(of_the_turn)
+
+    def _note_of_turn(self, note: TurnEnded | TurnBroken | ThoughtKept | Compacted) -> None:
+        match note:
             case TurnEnded():
                 self.turn_ended = self.has_spoken = True
                 self.reason = note.reason
                 self.usage = total(self.usage, note.usage)
+                if note.reason != "stop":
+                    self._cut_short()
             case TurnBroken():
                 self.broken.update(range(self.first_index, note.items))
                 self.first_index = note.items
                 self.calls = {id: call for id, call in self.calls.items() if call.place.output_index >= note.items}
-            case CallStarted():
-                self.started.add(note.id)
-            case answered:
-                self.outputs[answered.id] = answered.output
-                if answered.usage is not None:
-                    self.drawn = drawn(self.drawn, answered.usage)
+            case ThoughtKept():
+                self.thoughts[note.id] = note.thinking
+            case compacted:
+                self.usage = total(self.usage, compacted.usage)
+
+    def _cut_short(self) -> None:
+        """The turn ended before the model had said all: a client's call that is not completed was cut short."""
+        for call in self.calls.values():
+            item = self.done.get(call.place.output_index)
+            if item is not None and is_clients(item) and item.status != "completed":
+                call.status = "incomplete"
 
     def _snapshot(self, response: Response) -> None:
         self.response = response
@@ -168,6 +210,9 @@ class Past:
                 self._phase = "ended"
 
     def _added(self, item: OutputItem, index: int) -> None:
+        if isinstance(item, Compaction | ToolSearchOutput):  # no model made it: it stands between turns, whole at once
+            self._stands_between(Place(item.id, index, _unnumbered))
+            return
         if self.turn_ended:
             self.turn_ended = False
             self.first_index = index
@@ -178,16 +223,27 @@ class Past:
         self.places.append(place)
         match item:
             case Message():
-                self.message = WritingMessage(place)
-            case ReasoningItem():  # what it shows is known when its part begins
-                pass
+                self.message = WritingMessage(place, item.phase)
+            case ReasoningItem():  # what it shows is known when its parts begin
+                self.thought = WritingThought(place, Shown())
             case FunctionCall():
-                self._called(OpenCall(FUNCTION, place, key=item.id, name=item.name, call_id=item.call_id))
+                kind = ClientFunction(item.name, item.namespace or None)
+                self._called(OpenCall(kind, place, key=item.id, name=item.name, call_id=item.call_id))
+            case _ if is_clients(item):
+                told = Told(draft_of(item, place))
+                self._called(OpenCall(told, place, key=item.id, name="", call_id=item.call_id or ""))
             case McpApprovalRequest():  # the client's, like a function: it must not be asked for twice
                 self._called(OpenCall(FUNCTION, place, key=item.id, name=item.name, call_id=item.id))
             case hosted:  # a note behind it tells more
                 label = hosted.server_label if isinstance(hosted, McpListTools) else ""
                 self._called(OpenCall(Lost(hosted), place, key=item.id, name=label, call_id=""))
+
+    def _stands_between(self, place: Place) -> None:
+        is_between = self.turn_ended or self.next_index == self.first_index  # else an upstream made it in its turn
+        self.places.append(place)
+        self.next_index = place.output_index + 1
+        if is_between:
+            self.first_index = self.next_index
 
     def _called(self, call: OpenCall) -> None:
         self.call = self.calls[call.id] = call
@@ -201,11 +257,24 @@ class Past:
                 self.calls[item.id].status = item.status
             case McpApprovalRequest() if item.id in self.calls:
                 self.calls[item.id].status = "completed"
+            case _ if is_clients(item) and item.id in self.calls:  # whole, though perhaps nobody could understand it
+                self.calls[item.id].status = "completed"
             case _:
                 pass
 
     def _nothing_open(self) -> None:
         self.message = self.thought = self.call = self._place = None
+
+
+def _hear(call: OpenCall, event: ItemDelta | CommandAdded | CommandDelta | CommandDone) -> None:
+    """A call was told further."""
+    match call.kind, event:
+        case Told(draft=draft), _:
+            draft.hear(event)
+        case _, ItemDelta(delta=delta):
+            call.write(delta)
+        case _:  # the commands of a shell of the server's, which only its answer shows
+            pass
 
 
 def _unnumbered() -> int:

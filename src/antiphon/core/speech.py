@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from antiphon.core.calls import FUNCTION, CallKind, Lost, OpenCall
-from antiphon.core.deltas import Began, Call, Delta, Finish, Made, Refused, Text, Thought, Went, Wrote
+from antiphon.core.deltas import (
+    Began,
+    Call,
+    Cited,
+    Delta,
+    Finish,
+    Keepsake,
+    Made,
+    Refused,
+    Summary,
+    Text,
+    Thought,
+    Voice,
+    Went,
+    Wrote,
+)
 from antiphon.core.foreign import Foreign
 from antiphon.core.mcp_calls import Asking
-from antiphon.core.notes import CallOpened, CallWritten, Note
-from antiphon.core.writing import Finished, WritingMessage, WritingThought
+from antiphon.core.notes import CallOpened, CallWritten, Note, ThoughtKept
+from antiphon.core.turn import Thinking
+from antiphon.core.writing import Finished, Shown, WritingMessage, WritingThought
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from antiphon.core.output import Output
     from antiphon.core.past import Past
     from antiphon.core.place import EndStatus, NewId, Place
     from antiphon.protocol.events import StreamEvent
-    from antiphon.protocol.items import OutputItem
+    from antiphon.protocol.items import MessagePhase, OutputItem
 
 
 class Manner(Struct, frozen=True):
@@ -29,8 +44,8 @@ class Manner(Struct, frozen=True):
     A call of a name that is not among ``kinds`` is the client's. ``allowed`` names the only functions that may be
     called (None: all); a call of another is not said. ``most_calls``: how many calls the server makes in one response;
     a further one is not said (None: no bound). ``grants`` are the calls that a person approved, by the ids of the
-    requests: they are names for `Speech.grant` alone, and none that a model may say. ``raw_thoughts`` shows reasoning
-    as it is, not as a summary.
+    requests: they are names for `Speech.grant` alone, and none that a model may say. ``shown`` says what is shown of
+    its thoughts, ``seal``, if given, makes of a thought what its item carries sealed, and ``model`` is who thinks.
     """
 
     kinds: dict[str, CallKind] = {}
@@ -38,16 +53,22 @@ class Manner(Struct, frozen=True):
     allowed: frozenset[str] | None = None
     most_calls: int | None = None
     is_parallel: bool = True
-    raw_thoughts: bool = False
+    shown: Shown = Shown()
+    seal: Callable[[Thinking], str] | None = None
+    model: str = ""
 
 
 class Speech:
-    """The turns of a model, as items of an output. ``calls`` are those of the last turn, by the upstream's key."""
+    """The turns of a model, as items of an output. ``calls`` are those of the last turn, by the upstream's key.
+
+    ``thoughts`` has what was thought in reasoning items, by their ids.
+    """
 
     def __init__(self, output: Output, past: Past, *, new_id: NewId, note: Callable[[Note], None]) -> None:
         self.manner = Manner()
         self.calls = past.calls
         self.hosted_calls = past.hosted_calls
+        self.thoughts = past.thoughts
         self._output = output
         self._new_id = new_id
         self._note = note
@@ -73,8 +94,14 @@ class Speech:
         match delta:
             case Call():
                 return self._said_call(delta)
-            case Text() | Refused() | Thought():
+            case Text() | Refused() | Thought() | Summary():
                 return self._prose(delta) if delta.text else []
+            case Keepsake():
+                return self._think("") + self._end_thought(delta, "completed")
+            case Voice(phase):
+                return self._open_message(phase)[0]
+            case Cited(annotation):
+                return [] if self._message is None else self._message.cite(annotation)
             case foreign:
                 return self._heard_of(foreign)
 
@@ -106,11 +133,12 @@ class Speech:
         if self._call is not None:
             call, self._call = self._call, None
             return self._close_call(call, status)
-        writing = self._message or self._thought
-        if writing is None:
+        if self._thought is not None:
+            return self._end_thought(None, status)
+        if self._message is None:
             return []
-        self._message = self._thought = None
-        return self._keep(writing.close(status))
+        message, self._message = self._message, None
+        return self._keep(message.close(status))
 
     def break_off_thought(self) -> list[StreamEvent]:
         """End a thought that is left half thought."""
@@ -125,14 +153,12 @@ class Speech:
 
     # Prose
 
-    def _prose(self, delta: Text | Refused | Thought) -> list[StreamEvent]:
+    def _prose(self, delta: Text | Refused | Thought | Summary) -> list[StreamEvent]:
         match delta:
             case Thought(text):
-                if self._thought is not None:
-                    return self._thought.write(text)
-                events = self.close("completed")
-                thought = self._thought = WritingThought(self._place("rs"), raw=self.manner.raw_thoughts)
-                return [*events, *thought.open(), *thought.write(text)]
+                return self._think(text)
+            case Summary(text, part):
+                return self._think("") + ([] if self._thought is None else self._thought.summarize(text, part))
             case Text(text, logprobs):
                 events, message = self._writing_message()
                 return [*events, *message.write(text, logprobs)]
@@ -140,11 +166,32 @@ class Speech:
                 events, message = self._writing_message()
                 return [*events, *message.refuse(refused.text)]
 
-    def _writing_message(self) -> tuple[list[StreamEvent], WritingMessage]:
-        if self._message is not None:
-            return [], self._message
+    def _think(self, text: str) -> list[StreamEvent]:
+        """Append to the thought; begin one where none is open."""
+        if self._thought is not None:
+            return self._thought.write(text)
         events = self.close("completed")
-        message = self._message = WritingMessage(self._place("msg"))
+        thought = self._thought = WritingThought(self._place("rs"), self.manner.shown)
+        return [*events, *thought.open(), *(thought.write(text) if text else [])]
+
+    def _end_thought(self, keepsake: Keepsake | None, status: EndStatus) -> list[StreamEvent]:
+        """Close the thought, and keep what only the model may see of it."""
+        thought, self._thought = self._thought, None
+        if thought is None:
+            return []
+        form, token = (None, "") if keepsake is None else (keepsake.form, keepsake.token)
+        thinking = Thinking(text=thought.text, form=form, token=token, model=self.manner.model)
+        self.thoughts[thought.id] = thinking
+        self._note(ThoughtKept(thought.id, thinking))
+        sealed = UNSET if self.manner.seal is None else self.manner.seal(thinking)
+        return self._keep(thought.close(status, sealed))
+
+    def _writing_message(self) -> tuple[list[StreamEvent], WritingMessage]:
+        return ([], self._message) if self._message is not None else self._open_message(UNSET)
+
+    def _open_message(self, phase: MessagePhase | UnsetType) -> tuple[list[StreamEvent], WritingMessage]:
+        events = self.close("completed")
+        message = self._message = WritingMessage(self._place("msg"), phase)
         return [*events, *message.open()], message
 
     # Calls

@@ -42,15 +42,20 @@ def frames(events: list[StreamEvent], filler: str | None = None) -> bytes:
     return b"".join([_frame(event, filler) for event in events])
 
 
-def _frame(event: StreamEvent, filler: str | None) -> bytes:
-    head = _HEADS.get(type(event)) or b"event: %b\ndata: " % name(event).encode()
+def written(event: StreamEvent, filler: str | None = None) -> bytes:
+    """The JSON of an event, which is the same on every wire; ``filler`` as for `frames`."""
     match event:
         case TextDelta() | ItemDelta() | ReasoningTextDelta() | SummaryTextDelta() | CommandDelta() if filler:
             start = event.sequence_number * _STRIDE % _STARTS
             padding = filler[start : start + -len(event.delta) % 16].encode()
-            return b'%b%b,"obfuscation":"%b"}\n\n' % (head, _encode(event)[:-1], padding)
+            return b'%b,"obfuscation":"%b"}' % (_encode(event)[:-1], padding)
         case _:
-            return b"%b%b\n\n" % (head, _encode(event))
+            return _encode(event)
+
+
+def _frame(event: StreamEvent, filler: str | None) -> bytes:
+    head = _HEADS.get(type(event)) or b"event: %b\ndata: " % name(event).encode()
+    return b"%b%b\n\n" % (head, written(event, filler))
 
 
 def name(event: StreamEvent) -> str:

@@ -9,12 +9,14 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from antiphon.core.calls import FUNCTION, OpenCall
+from antiphon.core.drafts import told_whole
 from antiphon.core.place import EndStatus, Place
 from antiphon.core.prose import REASONING, REFUSAL, SUMMARY, TEXT
 from antiphon.core.writing import OpenPart
+from antiphon.protocol.calls import ApplyPatchCall, LocalShellCall, ShellCall, ToolSearchCall
 from antiphon.protocol.content import MessagePart, OutputText, RefusalPart
 from antiphon.protocol.events import Snapshot, SnapshotType
-from antiphon.protocol.items import FunctionCall, Message, OutputItem, ReasoningItem
+from antiphon.protocol.items import CustomToolCall, FunctionCall, Message, OutputItem, ReasoningItem
 
 if TYPE_CHECKING:
     from antiphon.protocol.events import StreamEvent
@@ -64,6 +66,8 @@ def _item(item: OutputItem, place: Place) -> list[StreamEvent]:
             return _thought(item, place)
         case FunctionCall():
             return _function_call(item, place)
+        case CustomToolCall() | ShellCall() | LocalShellCall() | ApplyPatchCall() | ToolSearchCall():
+            return [*told_whole(item, place), place.done(item)]
         case whole:  # what tools of the server did is shown by its end
             return [place.added(whole), place.done(whole)]
 

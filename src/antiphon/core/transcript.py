@@ -25,6 +25,7 @@ from antiphon.protocol.calls import (
     ShellCall,
     ShellCallOutput,
     ToolSearchCall,
+    ToolSearchOutput,
     WebSearchCall,
 )
 from antiphon.protocol.computer import ComputerCall, ComputerCallOutput
@@ -46,7 +47,7 @@ from antiphon.protocol.refusals import invalid_encrypted_content, item_not_found
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ClientCall = FunctionCall | CustomToolCall | ComputerCall | LocalShellCall | ShellCall | ApplyPatchCall
+ClientCall = FunctionCall | CustomToolCall | ComputerCall | LocalShellCall | ShellCall | ApplyPatchCall | ToolSearchCall
 ClientOutput = (
     FunctionCallOutput
     | CustomToolCallOutput
@@ -54,10 +55,12 @@ ClientOutput = (
     | LocalShellCallOutput
     | ShellCallOutput
     | ApplyPatchCallOutput
+    | ToolSearchOutput
 )
 
 CALLS: frozenset[type] = frozenset(get_args(ClientCall))
 OUTPUTS: frozenset[type] = frozenset(get_args(ClientOutput))
+"""Those of a search for tools are the client's only where it made the search."""
 SPOKEN: frozenset[type] = CALLS | {
     ReasoningItem,
     FileSearchCall,
@@ -66,7 +69,6 @@ SPOKEN: frozenset[type] = CALLS | {
     CodeInterpreterCall,
     McpCall,
     McpApprovalRequest,
-    ToolSearchCall,
 }
 """What a model makes, messages apart: thoughts and calls."""
 
@@ -134,9 +136,9 @@ def _says_again(item: Item, before: Item) -> bool:
 def transcript(items: list[Item]) -> list[Item]:
     """The items that a model is shown, oldest first, each call with its output.
 
-    A call that was cut short and never answered is left out, and so is what was broken off. Raises ``ApiError`` for a
-    call without output, an output without call, a call id that stands twice, and a sealed item that no key of this
-    server opens.
+    A call that was cut short and never answered is left out, and so are what was broken off, and thoughts that led to
+    nothing before the user spoke again. Raises ``ApiError`` for a call without output, an output without call, a call
+    id that stands twice, and a sealed item that no key of this server opens.
     """
     outputs = _outputs(items)
     shown: list[Item] = []
@@ -147,11 +149,26 @@ def transcript(items: list[Item]) -> list[Item]:
                 shown += _with_outputs(group, outputs)
                 group = []
             shown += _shown(item)
-        elif item.call_id in outputs:
+        elif _called(item) in outputs:
             group.append(item)
-        elif item.status != "incomplete":
-            raise no_output_for_call(item.call_id, kind=_kind(item))
-    return shown + _with_outputs(group, outputs)
+        elif not _may_lack_output(item):
+            raise no_output_for_call(_called(item), kind=_kind(item))
+    return _with_what_thoughts_led_to(shown + _with_outputs(group, outputs))
+
+
+def _may_lack_output(call: ClientCall) -> bool:
+    """Whether a call was cut short, so that nobody ran it. A patch that was has no better word than ``in_progress``."""
+    return call.status == ("in_progress" if isinstance(call, ApplyPatchCall) else "incomplete")
+
+
+def _with_what_thoughts_led_to(items: list[Item]) -> list[Item]:
+    """Without the thoughts that a caller's message follows: a turn was stopped there, and upstreams refuse them."""
+    kept: list[Item] = []
+    for item in reversed(items):
+        leads_nowhere = bool(kept) and isinstance(kept[-1], Message) and kept[-1].role != "assistant"
+        if not (isinstance(item, ReasoningItem) and leads_nowhere):
+            kept.append(item)
+    return kept[::-1]
 
 
 def _not_broken_off(items: list[Item]) -> list[Item]:
@@ -184,9 +201,10 @@ def _outputs(items: list[Item]) -> dict[str, ClientOutput]:
     outputs: dict[str, ClientOutput] = {}
     for item in items:
         if _is_call(item):
-            if item.call_id in called:
-                raise _twice(item.call_id)
-            called.add(item.call_id)
+            call_id = _called(item)
+            if call_id in called:
+                raise _twice(call_id)
+            called.add(call_id)
         elif _is_output(item):
             call_id = _answered(item)
             if call_id not in called:
@@ -198,11 +216,19 @@ def _outputs(items: list[Item]) -> dict[str, ClientOutput]:
 
 
 def _is_call(item: Item) -> TypeGuard[ClientCall]:
+    if isinstance(item, ToolSearchCall):
+        return item.execution == "client" and item.call_id is not None
     return type(item) in CALLS
 
 
 def _is_output(item: Item) -> TypeGuard[ClientOutput]:
+    if isinstance(item, ToolSearchOutput):
+        return item.execution == "client" and item.call_id is not None
     return type(item) in OUTPUTS
+
+
+def _called(call: ClientCall) -> str:
+    return call.call_id or call.id
 
 
 def _answered(output: ClientOutput) -> str:
@@ -211,7 +237,7 @@ def _answered(output: ClientOutput) -> str:
 
 
 def _with_outputs(group: list[ClientCall], outputs: Mapping[str, ClientOutput]) -> list[Item]:
-    return [*group, *(outputs[call.call_id] for call in group)]
+    return [*group, *(outputs[_called(call)] for call in group)]
 
 
 def _shown(item: Item) -> list[Item]:

@@ -11,9 +11,11 @@ from msgspec import UNSET, Struct, UnsetType
 
 from antiphon.core.place import EndStatus, Place
 from antiphon.core.prose import REASONING, REFUSAL, SUMMARY, TEXT, Closed, PartT_co, ProseKind, Written, cited
+from antiphon.core.summing import Summing
 from antiphon.protocol.content import Annotation, Logprob, OutputText, ReasoningText, RefusalPart, SummaryText
 from antiphon.protocol.events import StreamEvent
-from antiphon.protocol.items import Message, OutputItem, ReasoningItem
+from antiphon.protocol.items import Message, MessagePhase, OutputItem, ReasoningItem
+from antiphon.protocol.settings import Summary as Style
 
 
 class Finished(Struct, frozen=True):
@@ -60,14 +62,16 @@ class OpenPart(Generic[PartT_co]):
 class WritingMessage:
     """A message while it is written: parts of text and of refusal, at most one of them open."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, phase: MessagePhase | UnsetType = UNSET) -> None:
         self._place = place
+        self._phase: MessagePhase | UnsetType = phase
         self._parts: list[OutputText | RefusalPart] = []
         self._open: OpenPart[OutputText | RefusalPart] | None = None
 
     def open(self) -> list[StreamEvent]:
         """The message begins, empty."""
-        return [self._place.added(Message(id=self._place.id, status="in_progress", role="assistant", content=[]))]
+        item = Message(id=self._place.id, status="in_progress", role="assistant", content=[], phase=self._phase)
+        return [self._place.added(item)]
 
     def write(self, text: str, logprobs: list[Logprob]) -> list[StreamEvent]:
         """Append text."""
@@ -80,6 +84,11 @@ class WritingMessage:
         """Append refusal."""
         return self._write(REFUSAL, text, [])
 
+    def cite(self, annotation: Annotation) -> list[StreamEvent]:
+        """The text cites something; where none is open, there is nothing that could."""
+        part = self._open
+        return [part.cite(annotation)] if part is not None and part.kind is TEXT else []
+
     def close(self, status: EndStatus) -> Finished:
         """The message is finished, or cut short. One that holds nothing gets an empty part, as recorded."""
         events: list[StreamEvent] = []
@@ -87,7 +96,7 @@ class WritingMessage:
             self._open = OpenPart(TEXT, self._place, 0)
             events.append(self._open.open())
         events += self._close_part(status)
-        item = Message(id=self._place.id, status=status, role="assistant", content=[*self._parts])
+        item = Message(id=self._place.id, status=status, role="assistant", content=[*self._parts], phase=self._phase)
         return Finished(self._place.output_index, item, [*events, self._place.done(item)])
 
     def _write(
@@ -108,36 +117,109 @@ class WritingMessage:
         return closed.events
 
 
-class WritingThought:
-    """A reasoning item while it is written: one part, of raw text or of summary."""
+class Shown(Struct, frozen=True):
+    """What is shown of thoughts: their ``raw`` text, or a ``summary`` of this style, or nothing."""
 
-    def __init__(self, place: Place, *, raw: bool) -> None:
+    raw: bool = False
+    summary: Style | None = None
+
+
+class WritingThought:
+    """A reasoning item while it is written: parts of raw text or of a summary, at most one open, or nothing at all.
+
+    What is thought is kept whole beside the item, whatever is shown of it.
+    """
+
+    def __init__(self, place: Place, shown: Shown) -> None:
         self._place = place
-        self._part: OpenPart[ReasoningText | SummaryText] = OpenPart(REASONING if raw else SUMMARY, place, 0)
+        self._shown = shown
+        self._summing = Summing(shown.summary) if shown.summary is not None and not shown.raw else None
+        self._thought: list[str] = []
+        self._raw: list[ReasoningText] = []
+        self._summary: list[SummaryText] = []
+        self._open: OpenPart[ReasoningText] | OpenPart[SummaryText] | None = None
+        self._part = 0
+
+    @property
+    def id(self) -> str:
+        """The id of the item."""
+        return self._place.id
+
+    @property
+    def text(self) -> str:
+        """The thought as far as it is thought."""
+        return "".join(self._thought)
 
     def open(self) -> list[StreamEvent]:
-        """The item and its part begin, empty."""
-        return [self._place.added(ReasoningItem(id=self._place.id, summary=[])), self._part.open()]
+        """The item begins, empty."""
+        return [self._place.added(ReasoningItem(id=self._place.id, summary=[]))]
 
     def write(self, text: str) -> list[StreamEvent]:
-        """Append a thought."""
-        return [self._part.write(text, [])]
+        """Append to the thought."""
+        self._thought.append(text)
+        if self._shown.raw:
+            return [*self.enter(raw=True), *self.append(text)]
+        if self._summing is None:
+            return []
+        events: list[StreamEvent] = []
+        for piece in self._summing.feed(text):
+            if piece.is_new_part:
+                events += self.leave("completed")
+            events += [*self.enter(raw=False), *self.append(piece.text)]
+        return events
 
-    def close(self, status: EndStatus) -> Finished:
+    def summarize(self, text: str, part: int) -> list[StreamEvent]:
+        """Append to the summary that the upstream wrote itself, if one is shown."""
+        if self._shown.summary is None:
+            return []
+        ended = self.leave("completed") if part != self._part else []
+        self._part = part
+        return [*ended, *self.enter(raw=False), *self.append(text)]
+
+    def enter(self, *, raw: bool) -> list[StreamEvent]:
+        """Open a part of this kind, if none is open."""
+        part = self._open
+        if part is not None and (part.kind is REASONING) == raw:
+            return []
+        ended = self.leave("completed")
+        if raw:
+            self._open = OpenPart(REASONING, self._place, len(self._raw))
+        else:
+            self._open = OpenPart(SUMMARY, self._place, len(self._summary))
+        return [*ended, self._open.open()]
+
+    def append(self, text: str) -> list[StreamEvent]:
+        """Append to the open part."""
+        return [] if self._open is None else [self._open.write(text, [])]
+
+    def leave(self, status: EndStatus) -> list[StreamEvent]:
+        """Close the part that is open, if there is one."""
+        if self._open is None:
+            return []
+        closed, self._open = self._open.close(status), None
+        match closed.part:
+            case ReasoningText() as raw:
+                self._raw.append(raw)
+            case summary:
+                self._summary.append(summary)
+        return closed.events
+
+    def close(self, status: EndStatus, sealed: str | UnsetType = UNSET) -> Finished:
         """The thought is finished, or cut short. As recorded, the item does not say which."""
-        return self._finished(self._part.close(status), UNSET)
+        return self._finished(self.leave(status), UNSET, sealed)
 
     def break_off(self) -> Finished:
         """The thought will be thought anew in another item; this one says so."""
-        return self._finished(self._part.close("incomplete"), "incomplete")
+        return self._finished(self.leave("incomplete"), "incomplete", UNSET)
 
     def _finished(
-        self, closed: Closed[ReasoningText | SummaryText], status: Literal["incomplete"] | UnsetType
+        self, events: list[StreamEvent], status: Literal["incomplete"] | UnsetType, sealed: str | UnsetType
     ) -> Finished:
         item = ReasoningItem(
             id=self._place.id,
-            summary=[closed.part] if isinstance(closed.part, SummaryText) else [],
-            content=[closed.part] if isinstance(closed.part, ReasoningText) else UNSET,
+            summary=self._summary,
+            content=self._raw or UNSET,
+            encrypted_content=sealed,
             status=status,
         )
-        return Finished(self._place.output_index, item, [*closed.events, self._place.done(item)])
+        return Finished(self._place.output_index, item, [*events, self._place.done(item)])

@@ -26,6 +26,7 @@ from antiphon.documents.wire import (
     Described,
     Draw,
     Job,
+    Judge,
     Outcome,
     ReadDocument,
     Redrawn,
@@ -102,6 +103,8 @@ def perform(job: Job, contents: list[bytes]) -> Outcome:
             return Described(describing.description(contents[0]))
         case Draw():
             return Redrawn(_drawn(job, list(contents)))
+        case Judge():
+            raise Unreadable("unsupported", "Grammars are judged by children of another kind.")
 
 
 def _shown(picture: Picture, content: bytes) -> Outcome:

@@ -7,7 +7,7 @@ a child answers is a single frame, and it is not trusted: its length is bounded,
 from __future__ import annotations
 
 from struct import Struct as Layout
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -57,7 +57,16 @@ class Draw(Struct, frozen=True, tag=True):
     has_mask: bool
 
 
-Job = CheckPicture | ReadDocument | Describe | Draw
+class Judge(Struct, frozen=True, tag=True):
+    """Judge a grammar, or a text by it: the definition comes as a file, and the text as another.
+
+    A child of `antiphon.grammars` does so.
+    """
+
+    syntax: Literal["lark", "regex"]
+
+
+Job = CheckPicture | ReadDocument | Describe | Draw | Judge
 
 
 class Errand(Struct, frozen=True):
@@ -94,6 +103,13 @@ class Described(Struct, frozen=True, tag=True):
     text: Annotated[str, Meta(max_length=10_000)]
 
 
+class Judged(Struct, frozen=True, tag=True):
+    """What is wrong with a grammar, None if nothing is; and whether the text fits it."""
+
+    fault: Annotated[str, Meta(max_length=1_000)] | None = None
+    fits: bool = True
+
+
 class Refused(Struct, frozen=True, tag=True):
     """Why there is none of these. ``fault`` is for the operator: where a parser broke, and nothing of the file."""
 
@@ -102,7 +118,7 @@ class Refused(Struct, frozen=True, tag=True):
     fault: Annotated[str, Meta(max_length=1_000)] | None = None
 
 
-Outcome = Unchanged | Redrawn | Told | Described | Refused
+Outcome = Unchanged | Redrawn | Told | Described | Judged | Refused
 
 
 class Report(Struct, frozen=True):

@@ -11,6 +11,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from antiphon.backends import UpstreamError
+from antiphon.engine.reins import Reins
 from antiphon.engine.running import Running
 from antiphon.protocol.errors import ApiError
 from antiphon.protocol.response import Response, ResponseError
@@ -35,19 +36,22 @@ async def run(
     now: Callable[[], int],
     emit: Emit,
     keep: Keep,
-    is_watched: bool = False,
+    reins: Reins | None = None,
 ) -> Response:
     """Make a response, from ``response.created`` to its one terminal event, and return it final.
 
     Nothing is emitted before the upstream has accepted the first turn, or a call that a person approved is made: until
-    then `UpstreamError` or ``ApiError`` is raised, and the caller can still answer with a plain error. If somebody
-    watches, the lists of tools that come before are emitted as they are made. Afterwards every fault ends in
+    then `UpstreamError` or ``ApiError`` is raised, and the caller can still answer with a plain error. With ``reins``
+    somebody watches: the lists of tools that come before are emitted as they are made. Afterwards every fault ends in
     ``response.failed``, a cancellation in a response that is ``cancelled``, and nothing is raised but the cancellation
     itself. A final response is kept before its terminal event is emitted.
     """
-    machine = task.machine(new_id)
-    running = Running(task, machine, emit=emit, keep=keep, start="watched" if is_watched else "held")
-    return await _run(running, now)
+    reins = reins or Reins(is_watched=False)
+    running = Running(task, task.machine(new_id), emit=emit, keep=keep, reins=reins)
+    try:
+        return await _run(running, now)
+    finally:
+        reins.drop()
 
 
 async def go_on(

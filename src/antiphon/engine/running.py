@@ -6,24 +6,27 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Container, Coroutine, Mapping, Sequence
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import anyio
 from msgspec import UNSET
 from msgspec.structs import replace
 
 from antiphon.backends import UpstreamError
-from antiphon.core.deltas import Call
+from antiphon.core.deltas import Call, Finish
 from antiphon.core.notes import CallAnswered, CallStarted
-from antiphon.core.turn import Choice, Output, Turn
+from antiphon.core.turn import Choice, Output, Thinking, Turn
+from antiphon.engine.reins import Reins
 from antiphon.protocol.calls import McpListTools
 from antiphon.protocol.events import StreamEvent
+from antiphon.protocol.items import Compaction
 from antiphon.protocol.refusals import mcp_refused, mcp_unreachable
 from antiphon.protocol.response import Response
 from antiphon.tools import Unlisted
 
 if TYPE_CHECKING:
     from antiphon.core.calls import OpenCall, Phase
+    from antiphon.core.deltas import Delta
     from antiphon.core.machine import Machine
     from antiphon.engine.task import Task
     from antiphon.protocol.errors import ApiError
@@ -35,9 +38,9 @@ log = logging.getLogger(__name__)
 Emit = Callable[[list[StreamEvent]], Awaitable[None]]
 """Takes events on. It is called by one task at a time."""
 
-Keep = Callable[[Response, Mapping[str, Output]], Coroutine[None, None, None]]
-"""Stores a final response and what the model read of each hosted call, by item id; returns when both are durable, or
-when they are certain to be with the terminal event, which is emitted next."""
+Keep = Callable[[Response, Mapping[str, Output], Mapping[str, Thinking]], Coroutine[None, None, None]]
+"""Stores a final response, what the model read of each hosted call, and what it thought, by item id; returns when all
+are durable, or when they are certain to be with the terminal event, which is emitted next."""
 
 Settle = Callable[[], Awaitable[None]]
 """Returns when all that was emitted is durable."""
@@ -46,11 +49,8 @@ ENDING_SECONDS = 10.0
 """How long the end of a run may take once nobody waits for it."""
 
 
-Start = Literal["held", "watched"]
-
-
 class Running:
-    """A run in progress; with ``start`` one that begins, without it one that goes on after a log.
+    """A run in progress; with ``reins`` one that begins, without them one that goes on after a log.
 
     What it begins with is held back until the model is heard. If somebody watches, the lists that come before are not.
     Without ``settle`` nobody can take the run over, and nothing needs to be noted.
@@ -64,18 +64,19 @@ class Running:
         emit: Emit,
         keep: Keep,
         settle: Settle | None = None,
-        start: Start | None = None,
+        reins: Reins | None = None,
     ) -> None:
         self._task = task
         self._emit = emit
         self._keep = keep
         self._settle = settle
         self._outputs = dict(machine.outputs)
+        self._reins = reins or Reins()
         self._turnstile = asyncio.Lock()
         self.machine = machine
-        self._held = [] if start is None else machine.start()
-        self._holds_lists = start == "held"
+        self._held = [] if reins is None else machine.start()
         self._spend: Callable[[], Awaitable[None]] | None = None
+        self._reins.tie(self._beat)
 
     @property
     def unheard(self) -> bool:
@@ -86,8 +87,10 @@ class Running:
         """Model, tools, model, tools; on from a turn that was finished by another process, if there is one."""
         if self._settle is not None:
             await self._emit(self.machine.resume())
+        if self._task.purpose == "prepare":
+            return
         is_spoken = await self._open() or self.machine.turn_ended
-        while True:
+        while not self._is_summed_up():
             if not is_spoken:
                 await self._speak(self._next_turn())
             is_spoken = False
@@ -95,6 +98,8 @@ class Running:
             if not hosted:
                 return
             await self._answers(self.machine.waiting)
+            if self._reins.is_steered:
+                self.machine.steer()
             if len(hosted) < len(self.machine.calls) or self.machine.cut_short:
                 return
 
@@ -116,7 +121,7 @@ class Running:
             return False
         await self._spend_answers()
         granted = [Call(key=grant.id, name=grant.id, arguments=grant.arguments) for grant in opening.granted]
-        await self._say(self.machine.grant(granted))
+        await self._tell(lambda: self.machine.grant(granted))
         return True
 
     async def _spend_answers(self) -> None:
@@ -147,7 +152,7 @@ class Running:
 
     async def _tell_list(self, step: Callable[[], list[StreamEvent]]) -> None:
         async with self._turnstile:
-            if self._held and self._holds_lists:
+            if self._held and not self._reins.is_watched:
                 self._held += step()
             else:
                 await self._say(step())
@@ -159,19 +164,18 @@ class Running:
         first, said = self._task.turn, self.machine.said
         if not self.machine.may_call_on:
             first = _without(first, self._task.tools)
-        if not self.machine.has_spoken:
-            return first
         return replace(
             first,
             items=[*first.items, *said],
             outputs={**first.outputs, **self._outputs},
-            choice=_relaxed(first.choice),
+            thoughts={**first.thoughts, **self.machine.thoughts},
+            choice=_relaxed(first.choice) if self.machine.has_spoken else first.choice,
         )
 
     async def complete(self, now: int) -> None:
         """Keep the response, then say that it is over."""
         cancellation = await self._save(self.machine.outcome(now))
-        await self._say(self.machine.complete(now))
+        await self._tell(lambda: self.machine.complete(now))
         if cancellation is not None:
             raise cancellation
 
@@ -197,7 +201,7 @@ class Running:
         except Exception:  # the terminal event must come, kept or not
             log.exception("response not kept", extra=self._named("response_not_kept"))
         try:
-            await self._say(events)
+            await self._tell(lambda: events)
         except Exception:  # the run is over, and who asked for it has the response
             log.exception("end not told", extra=self._named("end_not_told"))
         if cancellation is not None:
@@ -205,26 +209,57 @@ class Running:
 
     async def _save(self, response: Response) -> asyncio.CancelledError | None:
         """Half a commit is none: a cancellation has to wait, and is returned."""
-        return await _to_the_end(self._keep(response, self._outputs), seconds=ENDING_SECONDS)
+        return await _to_the_end(self._keep(response, self._outputs, self.machine.thoughts), seconds=ENDING_SECONDS)
 
     def _named(self, action: str) -> dict[str, str]:
         return {"action": action, "response": self._task.response.id}
 
     async def _speak(self, turn: Turn) -> None:
-        if self._task.show is not None:
-            turn = await self._task.show(turn)
+        turn = await self._shown(turn)
+        if self._task.purpose == "compact":
+            return
         self.machine.next_turn()
         async with aclosing(self._task.backend.stream(turn)) as heard:
             async for deltas in heard:
                 if self._spend is not None:
                     await self._spend_answers()
-                events = self.machine.feed(deltas)
-                if self._held:
-                    await self._say(events)
-                elif events or (self._settle is not None and self.machine.notes):
-                    await self._emit(events)
+                if self._reins.is_steered and type(deltas[-1]) is not Finish:
+                    deltas = [*deltas, Finish("steered")]  # noqa: PLW2901 - what was said is kept, and no more is heard
+                await self._heard(deltas)
+                if self._reins.is_steered and not self.machine.speaking:
+                    break
         if self.machine.speaking:
             raise UpstreamError("server_error", "The model's server ended its stream early.")
+
+    async def _heard(self, deltas: list[Delta]) -> None:
+        """Tell what comes of what the model said."""
+        async with self._turnstile:
+            events = self.machine.feed(deltas)
+            if self._held:
+                await self._say(events)
+            elif events or (self._settle is not None and self.machine.notes):
+                await self._emit(events)
+
+    async def _shown(self, turn: Turn) -> Turn:
+        """The turn as the model is to see it, summed up where it has become too long."""
+        task = self._task
+        seen = turn if task.show is None else await task.show(turn)
+        summed = None if task.compact is None else await task.compact(seen)
+        if summed is None:
+            return seen
+        await self._tell(lambda: self.machine.compact(summed.encrypted_content, summed.usage))
+        turn = self._next_turn()
+        return turn if task.show is None else await task.show(turn)
+
+    def _is_summed_up(self) -> bool:
+        """Whether all that was asked for was to sum up, and that is done."""
+        return self._task.purpose == "compact" and any(isinstance(item, Compaction) for item in self.machine.finished)
+
+    async def _beat(self) -> None:
+        """Tell that the run goes on. What is held back is told now: whoever waits so long wants to hear something."""
+        async with self._turnstile:
+            if not self.machine.ended:
+                await self._say([] if self._held else self.machine.beat())
 
     async def _answers(self, calls: list[OpenCall]) -> None:
         """A tool that breaks its word and raises stops none of the others: what they did is told and kept."""
@@ -234,8 +269,7 @@ class Running:
         """Tools answer side by side: events are numbered and emitted by one of them at a time."""
 
         async def report(phase: Phase) -> None:
-            async with self._turnstile:
-                await self._say(self.machine.phase(call, phase))
+            await self._tell(lambda: self.machine.phase(call, phase))
 
         tool = self._task.tool(call)
         if self._settle is None or tool.repeats(call):
@@ -247,9 +281,12 @@ class Running:
             answered = await tool.call(call, report)
         self._outputs[call.id] = answered.output
         async with self._turnstile:
-            events = self.machine.answer(call, answered.item, answered.usage)
+            events = self.machine.answer(call, answered.item, answered.usage, answered.found)
             self.machine.notes.append(CallAnswered(call.id, answered.output, answered.usage))
             await self._say(events)
+        if answered.found is not None:
+            self._task = self._task.equipped(self.machine.finished)
+            self.machine.allow(self._task.manner)
 
     async def _begin(self, call: OpenCall, settle: Settle) -> None:
         """Note durably that a call is about to be made: whoever finds the note does not make it again."""
@@ -257,6 +294,11 @@ class Running:
             self.machine.notes.append(CallStarted(call.id))
             await self._emit([])
         await settle()
+
+    async def _tell(self, step: Callable[[], list[StreamEvent]]) -> None:
+        """Take a step and tell what comes of it, with nothing of anybody else's in between."""
+        async with self._turnstile:
+            await self._say(step())
 
     async def _say(self, events: list[StreamEvent]) -> None:
         held, self._held = self._held, []

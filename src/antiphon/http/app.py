@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from starlette.routing import Route, Router
 
@@ -17,14 +17,12 @@ from antiphon.store import StoreUnavailable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from antiphon.http.auth import Auth
-    from antiphon.http.files import Files
     from antiphon.http.health import Health
     from antiphon.http.models import Models
     from antiphon.http.responses import Responses
-    from antiphon.http.uploads import Uploads
     from antiphon.lifecycle import Caller
 
     Answer = Callable[[Exchange, Caller], Awaitable[None]]
@@ -41,17 +39,24 @@ _API_VERSION = re.compile(r"v1|preview|latest|(\d{4}-\d{2}-\d{2})(-preview)?")
 _EXCHANGE = "antiphon.exchange"
 
 
-def routes(responses: Responses, models: Models, files: Files, uploads: Uploads) -> dict[str, Mapping[str, Answer]]:
-    """Every path below a mount, and what answers each of its methods."""
+class Routed(Protocol):
+    """A part that answers paths of its own."""
+
+    def routes(self) -> dict[str, Mapping[str, Answer]]:
+        """The paths, and what answers each of their methods."""
+        ...
+
+
+def routes(responses: Responses, models: Models, *others: Routed) -> dict[str, Mapping[str, Answer]]:
+    """Every path below a mount, and what answers each of its methods. What has a name goes before what has an id."""
     return {
+        **{path: answers for other in others for path, answers in other.routes().items()},
         "/responses": {"POST": responses.create},
         "/responses/{id}": {"GET": responses.retrieve, "DELETE": responses.delete},
         "/responses/{id}/cancel": {"POST": responses.cancel},
         "/responses/{id}/input_items": {"GET": responses.input_items},
         "/models": {"GET": models.list_all},
         "/models/{id:path}": {"GET": models.retrieve},
-        **files.routes(),
-        **uploads.routes(),
     }
 
 
@@ -76,19 +81,20 @@ class Resource:
 
 
 class App:
-    """The ASGI application. ``document`` makes the OpenAPI document when it is asked for.
+    """The ASGI application. ``document`` makes the OpenAPI document when it is asked for; ``sockets`` are WebSockets.
 
     ``started`` is called once the server has said where it is, and ``stop`` when it takes no more requests, before it
     waits for the answers that it is giving.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of an application
         self,
         answers: Mapping[str, Mapping[str, Answer]],
         auth: Auth,
         document: Callable[[], bytes],
         *,
         health: Health,
+        sockets: ASGIApp,
         started: Callable[[], None],
         stop: Callable[[], None],
     ) -> None:
@@ -96,6 +102,7 @@ class App:
         self.stop = stop
         self._document = document
         self._health = health
+        self._sockets = sockets
         self._router = Router(
             [Route(mount + path, Resource(methods, auth)) for mount in MOUNTS for path, methods in answers.items()],
             redirect_slashes=False,
@@ -104,7 +111,8 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens."""
-        if scope["type"] != "http":
+        if scope["type"] == "websocket":
+            await self._sockets(scope, receive, send)
             return
         exchange = Exchange(scope, receive, send)
         scope[_EXCHANGE] = exchange

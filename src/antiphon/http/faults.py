@@ -22,7 +22,7 @@ def as_api_error(error: UpstreamError) -> ApiError:
         case "content_filter":
             return content_filtered()
         case "invalid_request":
-            return invalid_request(str(error), param=error.param)
+            return invalid_request(str(error), param=error.param, code=error.code)
         case "rate_limit_exceeded":
             return _rate_limited(error)
         case "timeout":

@@ -5,6 +5,7 @@ The routes are those of `antiphon.http.app.routes`, described under the paths th
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from http import HTTPStatus
 from importlib.metadata import version
@@ -13,7 +14,7 @@ from typing import Any  # an OpenAPI document is open
 import msgspec
 
 from antiphon.http.operations import OPERATIONS, Operation
-from antiphon.http.schemas import Schema, components, parameters, ref
+from antiphon.http.schemas import FRAMES, Schema, components, parameters, ref
 
 SERVERS = ("/v1", "/openai/v1")
 """The mounts that are described; the others answer the same."""
@@ -26,7 +27,7 @@ _MEANINGS = {
     403: "The `Host` does not name this server, which has no keys and answers this machine alone.",
     404: "What is named is unknown, was deleted, was never kept, or is somebody else's.",
     408: "The body did not arrive in time.",
-    409: "The events of this response are not kept any more; the response is.",
+    409: "The events of this response are not kept any more, or a response is being written into the conversation.",
     413: "The body is longer than this server takes.",
     415: "The body is not declared as JSON, or not as a form where a file is sent.",
     416: "The file has no such range.",
@@ -55,13 +56,28 @@ _HEADERS = {
     "apim-request-id": "The same id, under the name and in the form that Azure gives it.",
     "x-ignored-params": "The parameters that had no effect, joined with commas; absent if all had.",
     "x-unavailable-tools": "The types of tools that cannot run here, joined with commas; absent if all can.",
+    "x-token-count": "`exact` where the model's own tokenizer counted, `estimated` where none could be asked.",
     "retry-after": "After so many seconds it is worth trying again; absent if unknown.",
     "www-authenticate": "How to send a key.",
 }
+_PATH_PARAMETER = re.compile(r"\{(\w+)\}")
 _OF_EVERY_ANSWER = ("x-request-id", "apim-request-id")
-_OF_A_RUN = ("x-ignored-params", "x-unavailable-tools")
 _OF_A_REFUSAL = {401: ("www-authenticate",), 429: ("retry-after",), 503: ("retry-after",)}
 
+
+def _typed(type_: str, **properties: Schema) -> Schema:
+    """A frame of this type, with these properties."""
+    return {
+        "type": "object",
+        "properties": {"type": {"const": type_}, **properties},
+        "required": ["type", *properties],
+    }
+
+
+_SAID: Schema = {
+    "description": "What a user says: a text, or messages.",
+    "oneOf": [{"type": "string"}, {"type": "array", "items": ref("InputItem")}],
+}
 _EVENT: Schema = {
     "description": "With `stream`: one event of the stream, as readers of server-sent events see it.",
     "type": "object",
@@ -71,6 +87,19 @@ _EVENT: Schema = {
     },
     "required": ["event", "data"],
 }
+
+_WEBSOCKET: Schema = {
+    "summary": "The same path takes WebSockets, whose frames are JSON texts",
+    "received": {
+        "oneOf": [
+            {"allOf": [ref("CreateResponse"), _typed("response.create")]},
+            _typed("response.steer", previous_response_id={"type": "string"}, input=_SAID),
+            _typed("response.inject", response_id={"type": "string"}, input={"type": "array"}),
+        ]
+    },
+    "sent": {"anyOf": [ref("StreamEvent"), *(ref(kind.__name__) for kind in FRAMES)]},
+}
+"""What OpenAPI has no words for: an extension of ours. Events carry the ``stream_id`` of their lane besides."""
 
 REQUESTS: dict[str, Schema] = {
     "text": {"model": "gpt-4o", "input": "What is an antiphon?"},
@@ -88,6 +117,13 @@ REQUESTS: dict[str, Schema] = {
         "store": False,
     },
     "stream": {"model": "gpt-4o", "input": "What is an antiphon?", "stream": True},
+    "reasoning": {
+        "model": "gpt-4o",
+        "input": "Is 1001 prime?",
+        "reasoning": {"effort": "high", "summary": "auto"},
+        "include": ["reasoning.encrypted_content"],
+        "store": False,
+    },
     "background": {"model": "gpt-4o", "input": "Write the history of the antiphon.", "background": True},
     "function": {
         "model": "gpt-4o",
@@ -158,9 +194,11 @@ def document() -> bytes:
 
 def _path(path: str, methods: dict[str, Operation]) -> Schema:
     described: Schema = {method.lower(): _operation(operation) for method, operation in methods.items()}
-    if "{id}" in path:
-        id = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-        described["parameters"] = [id]
+    if names := _PATH_PARAMETER.findall(path):
+        text = {"type": "string", "minLength": 1}
+        described["parameters"] = [{"name": name, "in": "path", "required": True, "schema": text} for name in names]
+    if path == "/responses":
+        described["x-websocket"] = _WEBSOCKET
     return described
 
 
@@ -169,7 +207,7 @@ def _operation(operation: Operation) -> Schema:
     if operation.query is not None:
         described["parameters"] = [_parameter(name, schema) for name, schema in parameters(operation.query).items()]
     if (content := _sent(operation)) is not None:
-        described["requestBody"] = {"required": True, "content": content}
+        described["requestBody"] = {"required": not operation.is_bare, "content": content}
     answers: dict[str, Any] = {"200": _success(operation)}  # OpenAPI is open
     for status in sorted({*_OF_ALL, *operation.refusals}):
         answers[str(status)] = {"$ref": f"#/components/responses/{_refusal_name(status)}"}
@@ -192,10 +230,9 @@ def _success(operation: Operation) -> Schema:
     content: Schema = {"application/octet-stream": {}}
     if operation.answer is not None:
         content = {"application/json": {"schema": ref(operation.answer)}}
-    headers = _OF_EVERY_ANSWER + (_OF_A_RUN if operation.id == "createResponse" else ())
     if operation.is_streamed:
         content["text/event-stream"] = {"schema": _EVENT}
-    return {"description": "Done.", "headers": _headers(headers), "content": content}
+    return {"description": "Done.", "headers": _headers(_OF_EVERY_ANSWER + operation.headers), "content": content}
 
 
 def _parameter(name: str, schema: Schema) -> Schema:

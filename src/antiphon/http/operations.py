@@ -6,12 +6,14 @@ from typing import get_args
 
 from msgspec import Struct
 
+from antiphon.http.conversations import Showing
 from antiphon.http.files import Listing as Files
 from antiphon.http.responses import Listing, Retrieval
 from antiphon.http.schemas import Schema
 from antiphon.protocol.files import FIRST_SECONDS, LAST_SECONDS, FilePurpose
 
 OF_A_MODEL = (404, 413, 415, 429, 502, 504)
+IGNORED = ("x-ignored-params",)
 
 _BYTES: Schema = {"type": "string", "contentMediaType": "application/octet-stream"}
 _FILE_FORM: Schema = {
@@ -40,7 +42,8 @@ class Operation(Struct, frozen=True, kw_only=True):
     """A method of a path.
 
     ``answer`` names the schema of a success, which ``stream`` may ask for as events; None: the bytes of a file.
-    ``body`` names the schema of what is sent, and ``form`` has the fields of a form.
+    ``body`` names the schema of what is sent, which may be left out where ``is_bare``, and ``form`` has the fields of a
+    form. ``headers`` are those that its success may have beside the headers of every answer.
     """
 
     id: str
@@ -50,6 +53,8 @@ class Operation(Struct, frozen=True, kw_only=True):
     form: Schema | None = None
     refusals: tuple[int, ...] = ()
     query: type[Struct] | None = None
+    headers: tuple[str, ...] = ()
+    is_bare: bool = False
     is_streamed: bool = False
 
 
@@ -60,7 +65,8 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             summary="Ask a model for a response",
             answer="Response",
             body="CreateResponse",
-            refusals=OF_A_MODEL,
+            refusals=(*OF_A_MODEL, 409),
+            headers=("x-ignored-params", "x-unavailable-tools"),
             is_streamed=True,
         )
     },
@@ -90,6 +96,89 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             answer="ItemPage",
             refusals=(404,),
             query=Listing,
+        )
+    },
+    "/conversations": {
+        "POST": Operation(
+            id="createConversation",
+            summary="Begin a conversation, with items or without",
+            answer="ConversationObject",
+            body="CreateConversation",
+            refusals=(404, 413, 415),
+            headers=IGNORED,
+            is_bare=True,
+        )
+    },
+    "/conversations/{id}": {
+        "GET": Operation(
+            id="retrieveConversation", summary="Look up a conversation", answer="ConversationObject", refusals=(404,)
+        ),
+        "POST": Operation(
+            id="updateConversation",
+            summary="Replace the metadata of a conversation",
+            answer="ConversationObject",
+            body="UpdateConversation",
+            refusals=(404, 413, 415),
+            headers=IGNORED,
+        ),
+        "DELETE": Operation(
+            id="deleteConversation",
+            summary="Forget a conversation; the responses in it are kept",
+            answer="ConversationDeleted",
+            refusals=(404,),
+        ),
+    },
+    "/conversations/{id}/items": {
+        "GET": Operation(
+            id="listConversationItems",
+            summary="List the items of a conversation",
+            answer="ItemPage",
+            refusals=(404,),
+            query=Listing,
+        ),
+        "POST": Operation(
+            id="addConversationItems",
+            summary="Add items at the end of a conversation",
+            answer="ItemPage",
+            body="AddItems",
+            refusals=(404, 409, 413, 415),
+            headers=IGNORED,
+            query=Showing,
+        ),
+    },
+    "/conversations/{id}/items/{item_id}": {
+        "GET": Operation(
+            id="retrieveConversationItem",
+            summary="Look up an item of a conversation",
+            answer="Item",
+            refusals=(404,),
+            query=Showing,
+        ),
+        "DELETE": Operation(
+            id="deleteConversationItem",
+            summary="Take an item out of a conversation",
+            answer="ConversationObject",
+            refusals=(404,),
+        ),
+    },
+    "/responses/input_tokens": {
+        "POST": Operation(
+            id="countInputTokens",
+            summary="Count the tokens that a model would read; what has no effect on that is ignored",
+            answer="TokenCount",
+            body="CreateResponse",
+            refusals=OF_A_MODEL,
+            headers=(*IGNORED, "x-token-count"),
+        )
+    },
+    "/responses/compact": {
+        "POST": Operation(
+            id="compactResponse",
+            summary="Sum a conversation up, to go on with what is answered; nothing is kept",
+            answer="CompactedResponse",
+            body="CreateResponse",
+            refusals=OF_A_MODEL,
+            headers=IGNORED,
         )
     },
     "/models": {"GET": Operation(id="listModels", summary="List the models that may be named", answer="ModelList")},

@@ -61,7 +61,7 @@ class Deleted(Struct, frozen=True):
 
 
 class Responses:
-    """Answers the routes of ``/responses``. Sizes are in bytes; ``done_marker`` ends streams with ``[DONE]``."""
+    """Answers the routes of ``/responses``. Sizes are in bytes."""
 
     def __init__(
         self,
@@ -71,14 +71,14 @@ class Responses:
         store: Store,
         hub: Hub,
         body_limit: int,
-        done_marker: bool,
+        terms: streaming.Terms,
     ) -> None:
         self._lifecycle = lifecycle
         self._background = background
         self._store = store
         self._hub = hub
         self._body_limit = body_limit
-        self._end = streaming.DONE if done_marker else b""
+        self._terms = terms
 
     async def create(self, exchange: Exchange, caller: Caller) -> None:
         """``POST /responses``: the response, or its events."""
@@ -95,11 +95,15 @@ class Responses:
             exchange.add_header("x-ignored-params", prepared.ignored)
         if prepared.unavailable:
             exchange.add_header("x-unavailable-tools", prepared.unavailable)
-        if received.request.background:
-            await self._queue(exchange, prepared, caller, is_streamed=received.request.stream is True)
-        elif received.request.stream:
-            filler = streaming.FILLER if _is_obfuscated(received.request) else None
-            await streaming.stream(exchange, self._lifecycle, prepared, filler=filler, end=self._end)
+        async with prepared.held:  # whether or not the run, or the queue, comes to it
+            await self._answer(exchange, prepared, received.request)
+
+    async def _answer(self, exchange: Exchange, prepared: Prepared, request: CreateResponse) -> None:
+        if request.background:
+            await self._queue(exchange, prepared, prepared.caller, is_streamed=request.stream is True)
+        elif request.stream:
+            filler = streaming.FILLER if _is_obfuscated(request) else None
+            await streaming.stream(exchange, self._lifecycle, prepared, filler=filler, terms=self._terms)
         else:
             await streaming.whole(exchange, self._lifecycle, prepared)
 
@@ -118,7 +122,7 @@ class Responses:
 
     async def _follow(self, exchange: Exchange, job: int, caller: Caller, *, after: int) -> None:
         filled = partial(self._background.shelf.filled, tenant=caller.tenant)
-        await streaming.follow(exchange, partial(self._hub.follow, job, after=after), filled=filled, end=self._end)
+        await streaming.follow(exchange, partial(self._hub.follow, job, after=after), filled=filled, terms=self._terms)
 
     async def retrieve(self, exchange: Exchange, caller: Caller) -> None:
         """``GET /responses/{id}``: the response as it is now, or its events behind a number."""
@@ -134,7 +138,7 @@ class Responses:
             raise events_expired(exchange.params["id"])
         else:
             whole = await self._background.as_it_is(found, caller)
-            await streaming.retell(exchange, read_kept(whole), after=after, end=self._end)
+            await streaming.retell(exchange, read_kept(whole), after=after, end=self._terms.end)
 
     async def delete(self, exchange: Exchange, caller: Caller) -> None:
         """``DELETE /responses/{id}``: one that runs is cancelled first."""

@@ -14,7 +14,15 @@ from msgspec import Struct
 
 from antiphon.http.models import Model, ModelList
 from antiphon.http.responses import Deleted
+from antiphon.protocol.compaction import CompactedResponse, TokenCount
 from antiphon.protocol.content import InputPart, LongText, MessagePart
+from antiphon.protocol.conversations import (
+    AddItems,
+    ConversationDeleted,
+    ConversationObject,
+    CreateConversation,
+    UpdateConversation,
+)
 from antiphon.protocol.errors import ErrorBody
 from antiphon.protocol.events import StreamEvent
 from antiphon.protocol.files import (
@@ -26,6 +34,7 @@ from antiphon.protocol.files import (
     UploadObject,
     UploadPart,
 )
+from antiphon.protocol.frames import ServerFrame
 from antiphon.protocol.items import Item, OutputItem, Role
 from antiphon.protocol.request import CreateResponse
 from antiphon.protocol.response import Response
@@ -66,10 +75,14 @@ class Health(Struct, frozen=True, kw_only=True):
     status: Literal["ok", "store unavailable"]
 
 
-_READ = (CreateResponse, ShortMessage, ShortReference, CreateUpload, CompleteUpload)
+_TALKS = (CreateConversation, UpdateConversation, AddItems)
+_READ = (CreateResponse, ShortMessage, ShortReference, CreateUpload, CompleteUpload, *_TALKS)
 _FILES = (FileObject, FileDeleted, FileList, UploadObject, UploadPart)
-_SENT = (Response, ItemPage, Deleted, Model, ModelList, ErrorBody, Health, *_FILES)
+_TOLD = (ConversationObject, ConversationDeleted)
+_SENT = (Response, TokenCount, CompactedResponse, ItemPage, Deleted, Model, ModelList, ErrorBody, Health)
 _EVENTS = get_args(StreamEvent)
+FRAMES: tuple[type[Struct], ...] = get_args(ServerFrame)
+"""What goes over a WebSocket beside the events."""
 _UNIONS = {
     "Item": Item,
     "OutputItem": OutputItem,
@@ -92,12 +105,14 @@ _NULL: Schema = {"type": "null"}
 
 def components() -> dict[str, Schema]:
     """All schemas by name; they refer to each other as components of an OpenAPI document."""
-    kinds = [*_UNIONS.values(), *_READ, *_SENT, *_EVENTS]
+    kinds = [*_UNIONS.values(), *_READ, *_SENT, *_FILES, *_TOLD, *_EVENTS, *FRAMES]
     (*outer,), structs = msgspec.json.schema_components(kinds, ref_template=REF)
     unions = dict(zip(_UNIONS, outer, strict=False))  # what follows the unions are references to structs
     schemas = _tidy(structs, unions) | _tidy(unions, {})
     _require_what_is_always_sent(schemas)
     schemas["CreateResponse"] = _as_written(schemas["CreateResponse"])
+    for name in ("CreateConversation", "AddItems"):
+        schemas[name]["properties"]["items"]["items"] = ref("InputItem")
     schemas["InputItem"] = {
         "description": "An item. A key whose value is null counts as absent.",
         "anyOf": [ref(name) for name in ("Item", "ShortMessage", "ShortReference")],

@@ -18,11 +18,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from antiphon.engine.running import ENDING_SECONDS
 from antiphon.http.exchange import SHORT_WAY
+from antiphon.http.sockets import FIRST_BYTES, Sockets
 from antiphon.protocol.errors import invalid_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from uvicorn._types import ASGI3Application
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from antiphon.http.app import App
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 DRAIN_SECONDS = 10
 BACKLOG = 2048
 HEAD_BYTES = 65_536
+PING_SECONDS = 20.0
+PONG_SECONDS = 40.0
+"""After so many seconds without an answer to a ping, a WebSocket is given up."""
 COLLECTED = (20_000, 20, 20)  # little of a request is a circle: looking for them at each 700th object cost 4 %
 NOT_HTTP = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
@@ -84,7 +89,11 @@ def settings(app: App) -> uvicorn.Config:
         server_header=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         timeout_keep_alive=75,
-        ws="none",
+        ws=Sockets,
+        ws_max_size=FIRST_BYTES,
+        ws_per_message_deflate=False,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PONG_SECONDS,
     )
 
 
@@ -92,6 +101,7 @@ class Bounded(HttpToolsProtocol):
     """A connection that takes a bounded head, trailer or chunk line: uvicorn's would hold whatever a stranger sends."""
 
     _undelivered = 0
+    _has_asked = False
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived, and give up what goes on and on (asyncio)."""
@@ -99,6 +109,17 @@ class Bounded(HttpToolsProtocol):
         super().data_received(data)
         if self._undelivered > HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("The head of the request is too long.")
+
+    def _should_upgrade_to_ws(self) -> bool:
+        """Not while an answer is being given on the same connection: nobody would tell it that its client left."""
+        return not self._has_asked or self.cycle.response_complete
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """A protocol that nobody speaks here: the request is answered as if it had not been offered."""
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._has_asked = True
+        super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP in the form of every error, and close (uvicorn)."""
@@ -149,6 +170,9 @@ class Patient(uvicorn.Server):
                 task.cancel()
         if broken_off:
             await asyncio.wait(broken_off, timeout=2 * ENDING_SECONDS)
+        for connection in list(self.server_state.connections):  # whose clients do not answer a goodbye
+            connection.transport.close()
+        await asyncio.sleep(0)
 
 
 class Announced(Patient):

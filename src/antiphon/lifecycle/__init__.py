@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -9,16 +11,15 @@ from msgspec import Struct
 
 from antiphon.backends import Backend
 from antiphon.core.transcript import Said
-from antiphon.core.turn import Output
+from antiphon.core.turn import Output, Thinking
 from antiphon.engine.task import Task
 from antiphon.ids import Ids
+from antiphon.protocol.items import Item, ReasoningItem
 from antiphon.protocol.parts import Json
 from antiphon.protocol.request import CreateResponse
 from antiphon.store import ItemRow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from antiphon.protocol.response import Response
 
 EVERY_MODEL = "*"
@@ -31,11 +32,26 @@ class Caller(Struct, frozen=True):
     tenant: str
 
 
+class Asker(Struct, frozen=True):
+    """Who asks, and how. ``path_deployment`` is the deployment that the path names; it counts more than the model.
+
+    ``painter`` is the image deployment that a header names; the tool's own model counts more. ``memory``, by the ids of
+    responses, is what the connection remembers, if it remembers anything.
+    """
+
+    caller: Caller
+    path_deployment: str | None = None
+    painter: str | None = None
+    memory: Mapping[str, History] | None = None
+
+
 class Deployment(Struct, frozen=True):
     """A model that callers may name, and the backend behind it.
 
     ``model`` is what the response says that answered; None: the name that the caller used. ``fetch_images``: images
     that are named by a URL are fetched here and handed on as data. ``raw_thoughts``: reasoning is shown as it is.
+    ``recalls_thoughts``: the model sees again what it thought in all turns, not in the last one alone.
+    ``context_window``: how many tokens it reads and writes at most, if that is known.
     ``vision``: it sees images, whose longer edge has ``image_side`` pixels at most. ``read_files``: documents are read
     here and handed on as text, and as pictures of their pages where ``shows_pages``; else their content is.
     ``pass_through``: its upstream runs the tools of MCP servers itself.
@@ -46,6 +62,8 @@ class Deployment(Struct, frozen=True):
     model: str | None = None
     fetch_images: bool = False
     raw_thoughts: bool = False
+    recalls_thoughts: bool = False
+    context_window: int | None = None
     vision: bool = True
     image_side: int = 2048
     read_files: bool = True
@@ -66,13 +84,29 @@ class Policy(Struct, frozen=True):
     max_tool_calls: int = 256
 
 
+class History(Struct, frozen=True):
+    """A conversation: its items, oldest first, and what only the model reads of them, by item id.
+
+    ``outputs`` are what hosted calls answered, ``thoughts`` what was thought in reasoning items.
+    """
+
+    items: list[Item]
+    outputs: dict[str, Output] = {}
+    thoughts: dict[str, Thinking] = {}
+
+    def and_then(self, more: History) -> History:
+        """The same, and then more."""
+        return History([*self.items, *more.items], {**self.outputs, **more.outputs}, {**self.thoughts, **more.thoughts})
+
+
 class Order(Struct, frozen=True):
     """What was asked for, and the deployment by the name that the caller used.
 
     ``request.input`` holds only the items that bring secrets: of the others all that a run needs is kept. ``answered``
     are the ids of the requests for an approval that it answers, ``anew`` the labels of the servers that are listed
     anew, as the lists in the context were made for something else. ``painter`` is the image deployment that draws, and
-    ``pointed`` are the ids of the drawings to which the input points.
+    ``pointed`` are the ids of the drawings to which the input points. ``preface`` are the messages of a prompt
+    template: the model hears them first.
     """
 
     name: str
@@ -81,28 +115,77 @@ class Order(Struct, frozen=True):
     anew: list[str] = []
     painter: str | None = None
     pointed: list[str] = []
+    preface: list[Item] = []
+
+
+class Hold:
+    """A conversation that a response holds."""
+
+    def __init__(self) -> None:
+        self.is_kept = False
+
+    def keep(self) -> None:
+        """The row of the response is there: it has let the conversation go, or its job holds it until it ends."""
+        self.is_kept = True
 
 
 class Prepared(Struct, frozen=True):
     """A request that is ready to run, with all that will be kept of it.
 
-    ``said`` are the items that it adds, and ``extras`` the keys beside each item of its input that only the caller
-    understands. ``ignored`` and ``unavailable`` name the parameters and the types of tools that had no effect.
+    ``context`` is the whole conversation, ``said`` are the items that the request adds to it, and ``extras`` the keys
+    beside each item of its input that only the caller understands. ``ignored`` and ``unavailable`` name the parameters
+    and the types of tools that had no effect. ``hold`` is its conversation's, and leaving ``held`` lets that go.
     """
 
     order: Order
     task: Task
+    context: History
+    deployment: Deployment
     caller: Caller
     ids: Ids
     said: list[Said]
     extras: list[dict[str, Json]]
     ignored: list[str]
     unavailable: list[str]
+    hold: Hold | None
+    held: AsyncExitStack
 
 
 encode = msgspec.json.Encoder().encode
 
 
-def made_items(response: Response, outputs: Mapping[str, Output]) -> list[ItemRow]:
-    """The items that a response made, with what the model read of its hosted calls, by item id."""
-    return [ItemRow(id=item.id, json=encode(item), output=outputs.get(item.id)) for item in response.output]
+def made_items(response: Response, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]) -> list[ItemRow]:
+    """The items that a response made, with what only the model reads of them, by item id."""
+    return [item_row(item.id, encode(item), outputs, thoughts) for item in response.output]
+
+
+def item_row(id: str, json: bytes, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]) -> ItemRow:
+    """An item as it is kept. What was thought in it stands where a hosted call has its output."""
+    thinking = thoughts.get(id)
+    output = outputs.get(id) if thinking is None else encode(thinking).decode()
+    return ItemRow(id=id, json=json, output=output)
+
+
+def history(rows: list[ItemRow]) -> History:
+    """The conversation that kept items are."""
+    items = decode_items(rows)
+    outputs: dict[str, Output] = {}
+    thoughts: dict[str, Thinking] = {}
+    for item, row in zip(items, rows, strict=True):
+        match item, row.output:
+            case _, None:
+                pass
+            case ReasoningItem(), str(text):
+                thoughts[item.id] = _decode_thinking(text)
+            case _, output:
+                outputs[item.id] = output
+    return History(items, outputs, thoughts)
+
+
+def decode_items(rows: list[ItemRow]) -> list[Item]:
+    """The items of rows."""
+    return _decode_items(b"[" + b",".join([row.json for row in rows]) + b"]")
+
+
+_decode_items = msgspec.json.Decoder(list[Item]).decode
+_decode_thinking = msgspec.json.Decoder(Thinking).decode

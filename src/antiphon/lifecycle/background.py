@@ -24,15 +24,20 @@ from antiphon.core.replay import replayed
 from antiphon.ids import Ids
 from antiphon.lifecycle import Caller, encode, made_items
 from antiphon.protocol.errors import ApiError
-from antiphon.protocol.refusals import approval_spent, not_cancellable_synchronous, response_not_found
+from antiphon.protocol.refusals import (
+    approval_spent,
+    conversation_locked,
+    not_cancellable_synchronous,
+    response_not_found,
+)
 from antiphon.protocol.response import Response, ResponseError
-from antiphon.store import Final
+from antiphon.store import ConversationHeld, Final
 from antiphon.store.approvals import AlreadySpent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from antiphon.core.turn import Output
+    from antiphon.core.turn import Output, Thinking
     from antiphon.engine.task import Task
     from antiphon.lifecycle import Prepared
     from antiphon.lifecycle.keeping import Keeping
@@ -85,6 +90,14 @@ class Background:
 
         A person's answers are used up with it. Raises ``ApiError`` where one was used before.
         """
+        async with prepared.held:
+            queued = await self._enqueued(prepared)
+            if prepared.hold is not None:  # the job holds the conversation now
+                prepared.hold.keep()
+        self._waker.say("queued", [queued.seq])
+        return queued
+
+    async def _enqueued(self, prepared: Prepared) -> Queued:
         machine = prepared.task.machine(prepared.ids.new)
         pack = Pack(0)
         pack.add(machine.queue())
@@ -102,7 +115,8 @@ class Background:
             )
         except AlreadySpent as error:
             raise approval_spent(error.id) from error
-        self._waker.say("queued", [seq])
+        except ConversationHeld as error:
+            raise conversation_locked() from error
         return Queued(seq, response)
 
     async def find(self, id: str, caller: Caller) -> Found:
@@ -188,8 +202,8 @@ class Background:
         finals: list[Final] = []
         board = self.shelf.board(caller.tenant, task.response.id)
 
-        async def keep(response: Response, outputs: Mapping[str, Output]) -> None:
-            finals.append(await self._keeping.final(response, outputs, board))
+        async def keep(response: Response, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]) -> None:
+            finals.append(await self._keeping.final(response, outputs, thoughts, board))
 
         async def emit(events: list[StreamEvent]) -> None:
             noted = machine.take_notes()
@@ -248,8 +262,9 @@ def _so_far(log_so_far: list[Chunk]) -> bytes:
     return b"" if response is None else encode(response)
 
 
-def _final(response: Response, outputs: Mapping[str, Output]) -> Final:
-    return Final(response.status, encode(response), made_items(response, outputs))
+def _final(machine: Machine) -> Final:
+    response = machine.response
+    return Final(response.status, encode(response), made_items(response, machine.outputs, machine.thoughts))
 
 
 def _ended(
@@ -260,4 +275,4 @@ def _ended(
     machine = replayed(_entries(log_so_far), new_id=ids.new)
     pack = Pack(log_so_far[-1].last + 1)
     pack.add(step(machine))
-    return _taken(pack), _final(machine.response, machine.outputs)
+    return _taken(pack), _final(machine)

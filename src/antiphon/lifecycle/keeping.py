@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import to_builtins
+from msgspec import UNSET, to_builtins
 from msgspec.structs import replace
 
 from antiphon.core.echo import without_secret_keys, without_secrets
 from antiphon.core.notes import CallAnswered, Note
-from antiphon.lifecycle import DAY_SECONDS, Order, encode, made_items
+from antiphon.lifecycle import DAY_SECONDS, Order, encode, item_row, made_items
 from antiphon.lifecycle.filling import BYTES
 from antiphon.protocol.refusals import sealing_key_lost
 from antiphon.protocol.tools import ImageGenerationTool, McpTool
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from antiphon.core.transcript import Said
-    from antiphon.core.turn import Output
+    from antiphon.core.turn import Output, Thinking
     from antiphon.lifecycle import Caller, Policy, Prepared
     from antiphon.lifecycle.shelf import Board, Shelf
-    from antiphon.protocol.parts import Json
     from antiphon.protocol.response import Response
     from antiphon.sealing import Seal
 
@@ -43,13 +42,15 @@ class Keeping:
         """The items of a request's input, as they are kept: as they were read, without secrets."""
         items = await board.items([each.item for each in prepared.said])
         said = zip(prepared.said, items, strict=True)
-        return [_row(replace(each, item=item), prepared.extras) for each, item in said]
+        return [_row(replace(each, item=item), prepared) for each, item in said]
 
-    async def final(self, response: Response, outputs: Mapping[str, Output], board: Board) -> Final:
+    async def final(
+        self, response: Response, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking], board: Board
+    ) -> Final:
         """What a response came to."""
         kept = await board.response(response)
         read = await board.outputs(list(outputs.values()))
-        return Final(response.status, encode(kept), made_items(kept, dict(zip(outputs, read, strict=True))))
+        return Final(response.status, encode(kept), made_items(kept, dict(zip(outputs, read, strict=True)), thoughts))
 
     async def notes(self, notes: list[Note], board: Board) -> list[Note]:
         """Notes as they are logged."""
@@ -80,6 +81,7 @@ class Keeping:
             expires_at=response.created_at + self._policy.retention_days * DAY_SECONDS,
             response=content,
             previous_id=response.previous_response_id,
+            conversation=None if response.conversation is UNSET else response.conversation.id,
             has_blobs=_may_have_blobs(response, inputs),
         )
 
@@ -95,7 +97,8 @@ def _may_have_blobs(response: Response, inputs: list[ItemRow]) -> bool:
     return brings or any(BYTES in row.json for row in inputs)
 
 
-def _row(said: Said, extras: list[dict[str, Json]]) -> ItemRow:
+def _row(said: Said, prepared: Prepared) -> ItemRow:
     """An item as it is kept, with the keys that only the caller understands."""
-    item, extra = without_secrets(said.item), without_secret_keys(extras[said.position])
-    return ItemRow(id=item.id, json=encode({**extra, **to_builtins(item)}) if extra else encode(item))
+    item, extra = without_secrets(said.item), without_secret_keys(prepared.extras[said.position])
+    json = encode({**extra, **to_builtins(item)}) if extra else encode(item)
+    return item_row(item.id, json, prepared.context.outputs, prepared.context.thoughts)

@@ -6,11 +6,13 @@ import logging
 from typing import TYPE_CHECKING
 
 from antiphon import engine
+from antiphon.lifecycle import Asker, History
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from antiphon.core.turn import Output
+    from antiphon.core.turn import Output, Thinking
+    from antiphon.engine.reins import Reins
     from antiphon.engine.running import Emit
     from antiphon.lifecycle import Caller, Prepared
     from antiphon.lifecycle.keeping import Keeping
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from antiphon.protocol.reading import Received
     from antiphon.protocol.response import Response
     from antiphon.store.store import Store
+
+    Remember = Callable[[Response, History], None]
 
 log = logging.getLogger(__name__)
 
@@ -31,10 +35,20 @@ class Lifecycle:
         self._keeping = keeping
 
     async def prepare(
-        self, received: Received, caller: Caller, *, path_deployment: str | None = None, painter: str | None = None
+        self,
+        received: Received,
+        caller: Caller,
+        *,
+        path_deployment: str | None = None,
+        painter: str | None = None,
+        memory: Mapping[str, History] | None = None,
     ) -> Prepared:
-        """See `Preparing.prepare`; what had no effect is logged."""
-        prepared = await self._preparing.prepare(received, caller, path_deployment=path_deployment, painter=painter)
+        """See `Preparing.prepare` and `Asker`; what had no effect is logged.
+
+        What is prepared has to be performed or queued, or left by its ``held``.
+        """
+        asker = Asker(caller, path_deployment=path_deployment, painter=painter, memory=memory)
+        prepared = await self._preparing.prepare(received, asker)
         if prepared.ignored or prepared.unavailable:
             log.warning(
                 "parts of a request had no effect",
@@ -47,31 +61,47 @@ class Lifecycle:
             )
         return prepared
 
-    async def perform(self, prepared: Prepared, emit: Emit, *, is_watched: bool) -> Response:
-        """Run it, keep what came of it before its end is told, and return it final. Raises what `engine.run` raises."""
+    async def survey(self, received: Received, caller: Caller, *, path_deployment: str | None = None) -> Prepared:
+        """See `Preparing.survey`."""
+        return await self._preparing.survey(received, Asker(caller, path_deployment=path_deployment))
 
-        async def keep(response: Response, outputs: Mapping[str, Output]) -> None:
+    async def perform(
+        self, prepared: Prepared, emit: Emit, *, reins: Reins | None = None, remember: Remember | None = None
+    ) -> Response:
+        """Run it, keep what came of it before its end is told, and return it final. Raises what `engine.run` raises.
+
+        ``remember`` is given the response and the conversation with it, once it is kept.
+        """
+
+        async def keep(response: Response, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]) -> None:
             if response.store:
-                await self._keep(prepared, response, outputs)
+                await self._keep(prepared, response, outputs, thoughts)
+            if remember is not None:
+                made = History([*response.output], {**outputs}, {**thoughts})
+                remember(response, prepared.context.and_then(made))
 
-        response = await engine.run(
-            prepared.task,
-            new_id=prepared.ids.new,
-            now=self._preparing.now,
-            emit=emit,
-            keep=keep,
-            is_watched=is_watched,
-        )
+        async with prepared.held:
+            response = await engine.run(
+                prepared.task, new_id=prepared.ids.new, now=self._preparing.now, emit=emit, keep=keep, reins=reins
+            )
         log.info(
             "response finished",
             extra={"action": "response_finished", "response": response.id, "status": response.status},
         )
         return response
 
-    async def _keep(self, prepared: Prepared, response: Response, outputs: Mapping[str, Output]) -> None:
+    async def _keep(
+        self,
+        prepared: Prepared,
+        response: Response,
+        outputs: Mapping[str, Output],
+        thoughts: Mapping[str, Thinking],
+    ) -> None:
         """Store a final response."""
         async with self._keeping.shelf.fresh_board(prepared.caller.tenant, response.id) as board:
             inputs = await self._keeping.inputs(prepared, board)
-            final = await self._keeping.final(response, outputs, board)
+            final = await self._keeping.final(response, outputs, thoughts, board)
         row = self._keeping.row(response, prepared.caller, inputs=inputs, content=final.response)
         await self._store.save(row, inputs=inputs, outputs=final.outputs)
+        if prepared.hold is not None:
+            prepared.hold.keep()

@@ -5,57 +5,48 @@ Policy stands here, not in the turn loop.
 
 from __future__ import annotations
 
-from functools import partial
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from antiphon.core.approvals import consented, decisions, fresh_answers
-from antiphon.core.echo import opened, without_secrets
-from antiphon.core.offer import Offer, offer
-from antiphon.core.outputs import in_words
-from antiphon.core.pictures import pictures, pointed_first
-from antiphon.core.transcript import Said, added, is_reference, transcript
-from antiphon.core.turn import Output, Turn
-from antiphon.engine.task import Task
+from antiphon.core.approvals import decisions, fresh_answers
+from antiphon.core.echo import opened
+from antiphon.core.offer import offer
+from antiphon.core.settling import loaded, settled
+from antiphon.core.thoughts import removed
+from antiphon.core.transcript import is_reference
+from antiphon.grammars import BadGrammar
 from antiphon.ids import Ids
-from antiphon.lifecycle import EVERY_MODEL, Caller, Deployment, Order, Policy, Prepared
-from antiphon.lifecycle.remotes import Party, known_lists, outdated
-from antiphon.lifecycle.unmet import nothing_said, refuse_what_is_missing, without_effect
-from antiphon.protocol.calls import McpListTools
+from antiphon.lifecycle import EVERY_MODEL, Asker, Caller, Deployment, History, Hold, Order, Policy, Prepared
+from antiphon.lifecycle import history as history_of
+from antiphon.lifecycle.equipping import Case
+from antiphon.lifecycle.remotes import outdated
+from antiphon.lifecycle.unmet import nothing_said, without_effect
+from antiphon.protocol.calls import McpListTools, ToolSearchOutput
 from antiphon.protocol.checks import check
-from antiphon.protocol.errors import missing_parameter, unknown_parameter
-from antiphon.protocol.items import PREFIXES, Item
-from antiphon.protocol.refusals import (
-    model_not_found,
-    previous_response_in_progress,
-    previous_response_not_found,
-    tool_unavailable,
-)
+from antiphon.protocol.errors import invalid_request, missing_parameter, unknown_parameter
+from antiphon.protocol.items import AdditionalTools
+from antiphon.protocol.refusals import model_not_found, tool_unavailable
+from antiphon.protocol.tool_settings import CustomGrammar
+from antiphon.protocol.tools import CustomTool, NamespaceTool
 from antiphon.protocol.tools import Tool as RequestTool
-from antiphon.store import ItemRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from antiphon.core.approvals import Decision
-    from antiphon.lifecycle.drawings import Drawings
-    from antiphon.lifecycle.remotes import Remotes
+    from antiphon.core.turn import Thinking
+    from antiphon.engine.task import Task
+    from antiphon.lifecycle.equipping import Equipping
+    from antiphon.lifecycle.prompts import Prompts
+    from antiphon.lifecycle.recalling import Addition, Recalling
+    from antiphon.protocol.items import Item
     from antiphon.protocol.reading import Received
     from antiphon.protocol.request import CreateResponse
     from antiphon.protocol.response import Response
     from antiphon.store.approvals import Spending
-    from antiphon.store.store import Store
-    from antiphon.tools import Tool, ToolServer
-
-
-class History(Struct, frozen=True):
-    """The items of a chain, oldest first, and what the model reads of its hosted calls, by item id."""
-
-    items: list[Item]
-    outputs: dict[str, Output]
 
 
 class Preparing:
@@ -64,66 +55,109 @@ class Preparing:
     def __init__(
         self,
         *,
-        store: Store,
         deployments: Mapping[str, Deployment],
-        drawings: Drawings,
-        remotes: Remotes,
+        recalling: Recalling,
+        equipping: Equipping,
+        prompts: Prompts,
         policy: Policy,
         now: Callable[[], int],
     ) -> None:
-        self._store = store
-        self._remotes = remotes
+        self._store = recalling.store
+        self._conversing = recalling.conversing
+        self._recalling = recalling
+        self._equipping = equipping
+        self._remotes = equipping.remotes
+        self._drawings = equipping.drawings
         self._deployments = deployments
-        self._drawings = drawings
-        self._seeing = drawings.seeing
+        self._prompts = prompts
         self._policy = policy
         self.now = now
 
-    async def prepare(
-        self, received: Received, caller: Caller, *, path_deployment: str | None = None, painter: str | None = None
-    ) -> Prepared:
+    async def prepare(self, received: Received, asker: Asker) -> Prepared:
         """Decide all that can be decided before a model is asked. Raises ``ApiError`` for what cannot be done.
 
-        ``path_deployment`` is the deployment that the request's path names; it counts for more than the body's model.
-        ``painter`` is the image deployment that a header names; the tool's own model counts for more.
+        A conversation is held from now on, until what holds it in what is returned is left.
         """
-        request = received.request
-        name = path_deployment or request.model or self._policy.default_deployment
-        if name is None:
-            raise missing_parameter("model")
+        async with AsyncExitStack() as stack:
+            prepared = await self._prepared(received, asker, stack)
+            return replace(prepared, held=stack.pop_all())
+
+    async def survey(self, received: Received, asker: Asker) -> Prepared:
+        """The same for a request that nobody runs: nothing is held."""
+        return await self._prepared(received, asker, None)
+
+    async def _prepared(self, received: Received, asker: Asker, stack: AsyncExitStack | None) -> Prepared:
+        rendered = await self._prompts.rendered(received.request)
+        asked, caller = rendered.request, asker.caller
+        name = self._name(asked, asker)
         deployment = self._deployment(name)
-        check(request)
-        refuse_what_is_missing(request)
-        offered = offer(request, hands_over=deployment.pass_through)
+        check(asked)
+        await self._check_grammars(asked, caller)
+        begun = await self._begun(asked, caller, stack)
+        history = await self._recalling.history(asked, caller, asker.memory or {})
+        request = settled(asked, history.items)
+        offered = offer(request, loaded=loaded([*history.items, *request.input]), hands_over=deployment.pass_through)
         self._refuse_ignored(received.ignored, offered.unavailable)
-        order = Order(name, request, painter=self._drawings.painter(offered.drawing, painter), pointed=_named(request))
+        painter = self._drawings.painter(offered.drawing, asker.painter)
         await self._drawings.check(offered.drawing, caller)
-        ignored = [*without_effect(request), *self._drawings.without_effect(offered.drawing, order.painter)]
-        ids = Ids.of_chain(request.previous_response_id, self.now)
-        history = await self._history(request.previous_response_id, caller)
-        said = await self._said(request, history, caller=caller, ids=ids)
-        items = await self._seeing.fetched(_items_of(said), deployment, caller)
-        said = [Said(each.position, item) for each, item in zip(said, items, strict=True)]
-        response = opened(request, id=ids.new("resp"), created_at=self.now(), model=deployment.model or name)
-        context = History([*history.items, *items], history.outputs)
-        if not deployment.pass_through:
-            anew = await self._outdated(request, context, caller)
-            order = replace(order, answered=fresh_answers(history.items, items), anew=anew)
-        await self._check_answers(order, response, context, caller)
-        task = await self._task(order, response, context, caller)
+        addition = await self._recalling.addition(request, history, caller, begun.ids)
+        addition = addition.showing(await self._drawings.seeing.fetched(addition.items, deployment, caller))
+        preface = await self._preface(rendered.messages, begun.ids, deployment, caller)
+        order = Order(name, request, painter=painter, pointed=_named(request), preface=preface)
+        case = self._case(order, asked.tools, history, addition, Who(begun.id, deployment, caller))
+        case = await self._with_remotes(case, addition.items, history)
+        task = await self._equipping.task(case)
+        if request.generate is False and asker.memory is not None:
+            task = replace(task, purpose="prepare")
         if not task.turn.items and request.instructions is None:
             raise nothing_said()
-        secret = [each.item for each in said if without_secrets(each.item) is not each.item]
+        ignored = without_effect(request, is_remembered=asker.memory is not None)
         return Prepared(
-            order=replace(order, request=replace(request, input=secret)),
+            order=replace(case.order, request=replace(request, input=addition.secret)),
             task=task,
+            context=case.context,
+            deployment=deployment,
             caller=caller,
-            ids=ids,
-            said=said,
+            ids=begun.ids,
+            said=addition.said,
             extras=received.extras,
-            ignored=received.ignored + ignored,
+            ignored=[*received.ignored, *ignored, *self._drawings.without_effect(offered.drawing, painter)],
             unavailable=offered.unavailable,
+            hold=begun.hold,
+            held=AsyncExitStack(),
         )
+
+    def _case(self, order: Order, tools: list[RequestTool], history: History, addition: Addition, who: Who) -> Case:
+        """What is to be made, with the whole conversation. ``tools`` are those that the request itself brings."""
+        response = opened(
+            replace(order.request, tools=tools),
+            id=who.response,
+            created_at=self.now(),
+            model=who.deployment.model or order.name,
+            preface=order.preface or None,
+        )
+        thoughts = self._recalling.thoughts(addition, who.caller, response.model)
+        context = history.and_then(History(addition.items, addition.kept.outputs, thoughts))
+        return Case(order, _with_transformations(response, thoughts), context, who.deployment, who.caller)
+
+    async def _preface(
+        self, messages: list[Item] | None, ids: Ids, deployment: Deployment, caller: Caller
+    ) -> list[Item]:
+        """The messages of a template, with ids and with what they show in hand. Raises ``ApiError``."""
+        named = [replace(message, id=ids.new("msg")) for message in messages or []]
+        return await self._drawings.seeing.fetched(named, deployment, caller)
+
+    async def _begun(self, request: CreateResponse, caller: Caller, stack: AsyncExitStack | None) -> Begun:
+        """A response to be, which holds its conversation. Raises ``ApiError`` where another one does."""
+        conversation = conversation_id(request)
+        if conversation is None:
+            ids = Ids.of_chain(request.previous_response_id, self.now)
+            return Begun(ids, ids.new("resp"))
+        ids = self._conversing.ids(conversation)
+        id = ids.new("resp")
+        if stack is None:
+            return Begun(ids, id)
+        return Begun(ids, id, await stack.enter_async_context(self._conversing.holding(conversation, caller, id)))
 
     async def again(self, order: Order, response: Response, caller: Caller) -> Task | None:
         """The task of a response that waits in the queue, as `prepare` made it; None where it was deleted meanwhile.
@@ -133,10 +167,28 @@ class Preparing:
         rows = await self._store.context(response.id, tenant=caller.tenant, is_queued=True)
         if rows is None:
             return None
-        history = _history(rows)
+        context = history_of(rows)
         secret = {item.id: item for item in order.request.input}
-        items = [secret.get(item.id, item) for item in history.items]
-        return await self._task(order, response, History(items, history.outputs), caller)
+        items = [secret.get(item.id, item) for item in context.items]
+        case = Case(order, response, replace(context, items=items), self._deployment(order.name), caller)
+        return await self._equipping.task(case)
+
+    def spending(self, prepared: Prepared) -> Spending | None:
+        """The answers of a person that a response uses up; None where it has none."""
+        answered, response = prepared.order.answered, prepared.task.response
+        return self._remotes.spending(answered, prepared.caller.tenant, response.id) if answered else None
+
+    async def _with_remotes(self, case: Case, said: list[Item], history: History) -> Case:
+        """With what is said to MCP servers. Raises ``ApiError`` for an answer to what was never asked."""
+        if case.deployment.pass_through:
+            return case
+        answered = fresh_answers(history.items, said)
+        anew = await self._outdated(case.order.request, case.context, case.caller)
+        case = replace(case, order=replace(case.order, answered=answered, anew=anew))
+        if answered:
+            servers = self._remotes.named(case.order.request, case.party)
+            await self._remotes.check(decisions(case.context.items, answered), servers, case.caller)
+        return case
 
     async def _outdated(self, request: CreateResponse, context: History, caller: Caller) -> list[str]:
         """The labels of the MCP servers that are listed anew though the context has a list."""
@@ -147,58 +199,27 @@ class Preparing:
             before = _decode_echo(kept).tools if kept is not None else []
         return outdated(request, context.items, before)
 
-    async def _check_answers(self, order: Order, response: Response, context: History, caller: Caller) -> None:
-        """Refuse an answer to what was never asked, or was answered before."""
-        if not order.answered:
-            return
-        party = _party(response, self._deployment(order.name), caller)
-        decided = decisions(context.items, order.answered)
-        await self._remotes.check(decided, self._remotes.named(order.request, party), caller)
+    async def _check_grammars(self, request: CreateResponse, caller: Caller) -> None:
+        """Raise ``ApiError`` for a grammar that is none."""
+        brought = [
+            (f"input[{index}].tools", item.tools)
+            for index, item in enumerate(request.input)
+            if isinstance(item, AdditionalTools | ToolSearchOutput)
+        ]
+        for at, tool in _custom_tools([("tools", request.tools), *brought]):
+            if isinstance(tool.format, CustomGrammar):
+                try:
+                    await self._equipping.grammars.check(tool.format, party=caller.tenant)
+                except BadGrammar as error:
+                    param = f"{at}.format.definition"
+                    raise invalid_request(f"Invalid '{param}': {error}", param=param, code="invalid_value") from error
 
-    def spending(self, prepared: Prepared) -> Spending | None:
-        """The answers of a person that a response uses up; None where it has none."""
-        answered, response = prepared.order.answered, prepared.task.response
-        return self._remotes.spending(answered, prepared.caller.tenant, response.id) if answered else None
-
-    async def _task(self, order: Order, response: Response, context: History, caller: Caller) -> Task:
-        """The task of a response whose transcript is made of ``context``: all that is there when it begins."""
-        deployment = self._deployment(order.name)
-        items, outputs = context.items, context.outputs
-        party = _party(response, deployment, caller)
-        servers: dict[str, ToolServer] = {}
-        decided: list[Decision] = []
-        granted: dict[str, Tool] = {}
-        if not deployment.pass_through:
-            servers = self._remotes.named(order.request, party)
-            decided = decisions(items, order.answered)
-            granted = self._remotes.granted(items, servers, decided)
-            consent = consented(items, granted)
-            items, outputs = consent.items, {**outputs, **consent.outputs}
-        items = pointed_first(transcript(items), order.pointed)
-        shown = pictures(items, order.pointed) if order.painter is not None else []
-        known = known_lists(order, context.items)
-        offered = offer(order.request, known, hands_over=deployment.pass_through, pictures=len(shown))
-        opening = None
-        if servers or decided:
-            equip = partial(self._remotes.equipment, order.request, known, servers, party, len(shown))
-            opening = self._remotes.opening(known, servers=servers, decided=decided, party=party, equip=equip)
-        items = await self._seeing.seen(items, deployment, caller, draws=offered.drawing is not None)
-        if not deployment.vision:
-            outputs = dict[str, Output]({id: in_words(output) for id, output in outputs.items()})
-        most = self._policy.max_tool_calls
-        turn = _turn(order.request, offered, model=order.name, items=items, outputs=outputs)
-        return Task(
-            response=response,
-            turn=turn,
-            backend=deployment.backend,
-            tools=self._drawings.tools(offered.drawing, order, shown, deployment=deployment, caller=caller),
-            grants=granted,
-            allowed=offered.allowed,
-            most_calls=most if response.max_tool_calls is None else min(most, response.max_tool_calls),
-            raw_thoughts=deployment.raw_thoughts,
-            opening=opening,
-            show=self._drawings.sight(deployment, turn, offered, caller),
-        )
+    def _name(self, request: CreateResponse, asker: Asker) -> str:
+        """The deployment that is asked. Raises ``ApiError`` where none is named."""
+        name = asker.path_deployment or request.model or self._policy.default_deployment
+        if name is None:
+            raise missing_parameter("model")
+        return name
 
     def _deployment(self, name: str) -> Deployment:
         deployment = self._deployments.get(name) or self._deployments.get(EVERY_MODEL)
@@ -214,24 +235,21 @@ class Preparing:
         if unavailable:
             raise tool_unavailable(unavailable[0], param="tools")
 
-    async def _history(self, previous_id: str | None, caller: Caller) -> History:
-        if previous_id is None:
-            return History([], {})
-        rows = await self._store.context(previous_id, tenant=caller.tenant)
-        if rows is None and await self._store.response(previous_id, tenant=caller.tenant) is not None:
-            raise previous_response_in_progress(previous_id)
-        if rows is None:
-            raise previous_response_not_found(previous_id)
-        return _history(rows)
 
-    async def _said(self, request: CreateResponse, history: History, *, caller: Caller, ids: Ids) -> list[Said]:
-        """What the request adds, every item with an id and every reference resolved."""
-        known = {item.id for item in history.items}
-        wanted = [item.id for item in request.input if is_reference(item) and item.id not in known]
-        rows = await self._store.find_items(wanted, tenant=caller.tenant) if wanted else {}
-        kept = {item.id: item for item in _items(list(rows.values()))}
-        said = [item if item.id else replace(item, id=ids.new(PREFIXES[type(item)])) for item in request.input]
-        return added(history.items, said, kept)
+class Begun(Struct, frozen=True):
+    """A response to be: what gives its ids, its own, and the hold of its conversation."""
+
+    ids: Ids
+    id: str
+    hold: Hold | None = None
+
+
+class Who(Struct, frozen=True):
+    """Of whom it is: the id of the response, who answers, and who asks."""
+
+    response: str
+    deployment: Deployment
+    caller: Caller
 
 
 class Echo(Struct, frozen=True):
@@ -241,11 +259,25 @@ class Echo(Struct, frozen=True):
 
 
 _decode_echo = msgspec.json.Decoder(Echo).decode
-_decode_items = msgspec.json.Decoder(list[Item]).decode
 
 
-def _items(rows: list[ItemRow]) -> list[Item]:
-    return _decode_items(b"[" + b",".join([row.json for row in rows]) + b"]")
+def _custom_tools(lists: Iterable[tuple[str, Sequence[RequestTool]]]) -> Iterable[tuple[str, CustomTool]]:
+    """The custom tools in lists of tools, and where they stand."""
+    for place, tools in lists:
+        for index, tool in enumerate(tools):
+            match tool:
+                case CustomTool():
+                    yield f"{place}[{index}]", tool
+                case NamespaceTool(tools=members):
+                    yield from _custom_tools([(f"{place}[{index}].tools", members)])
+                case _:
+                    pass
+
+
+def conversation_id(request: CreateResponse) -> str | None:
+    """The conversation that a request belongs to."""
+    named = request.conversation
+    return named if named is None or isinstance(named, str) else named.id
 
 
 def _named(request: CreateResponse) -> list[str]:
@@ -253,39 +285,7 @@ def _named(request: CreateResponse) -> list[str]:
     return [item.id for item in request.input if is_reference(item)]
 
 
-def _history(rows: list[ItemRow]) -> History:
-    return History(_items(rows), {row.id: row.output for row in rows if row.output is not None})
-
-
-def _items_of(said: list[Said]) -> list[Item]:
-    return [each.item for each in said]
-
-
-def _party(response: Response, deployment: Deployment, caller: Caller) -> Party:
-    return Party(tenant=caller.tenant, response=response.id, sees_images=deployment.vision)
-
-
-def _turn(
-    request: CreateResponse, offered: Offer, *, model: str, items: list[Item], outputs: dict[str, Output]
-) -> Turn:
-    shows_logprobs = "message.output_text.logprobs" in request.include
-    return Turn(
-        items=items,
-        model=model,
-        instructions=request.instructions,
-        outputs=outputs,
-        functions=offered.functions,
-        choice=offered.choice,
-        parallel_tool_calls=request.parallel_tool_calls,
-        text=request.text,
-        reasoning=request.reasoning,
-        temperature=request.temperature,
-        top_p=request.top_p,
-        presence_penalty=request.presence_penalty,
-        frequency_penalty=request.frequency_penalty,
-        logprobs=shows_logprobs,
-        top_logprobs=request.top_logprobs if shows_logprobs else None,
-        max_output_tokens=request.max_output_tokens,
-        user=request.user,
-        handed_over=offered.handed_over,
-    )
+def _with_transformations(response: Response, thoughts: Mapping[str, Thinking]) -> Response:
+    """The response, and which reasoning items its model is not shown."""
+    gone = removed(thoughts, model=response.model)
+    return replace(response, input_transformations=gone) if gone else response

@@ -9,14 +9,13 @@ from urllib.parse import urlsplit
 from msgspec import UNSET, Struct
 
 from antiphon.core.approvals import Decision
+from antiphon.core.calls import CallKind
 from antiphon.core.mcp_calls import Asking
-from antiphon.core.offer import offer
 from antiphon.core.servers import is_covered, is_same, needs_approval
-from antiphon.engine.task import Equipment, Grant, Opening
+from antiphon.engine.task import Grant, Opening
 from antiphon.protocol.calls import McpListTools, McpToolListing
 from antiphon.protocol.errors import invalid_request
 from antiphon.protocol.refusals import approval_without_server, no_such_connector
-from antiphon.protocol.request import CreateResponse
 from antiphon.protocol.tools import McpTool
 from antiphon.protocol.tools import Tool as RequestTool
 from antiphon.tools import Tool, ToolServer
@@ -24,14 +23,15 @@ from antiphon.tools import Tool, ToolServer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from antiphon.core.calls import CallKind
+    from antiphon.core.offer import RemoteTool
+    from antiphon.engine.task import Equipment
     from antiphon.lifecycle import Caller, Order
     from antiphon.lifecycle.approving import Approving
-    from antiphon.protocol.items import Item
+    from antiphon.protocol.items import Item, OutputItem
+    from antiphon.protocol.request import CreateResponse
     from antiphon.store.approvals import Spending
     from antiphon.tools import ToolServers
 
-    Lists = Sequence[McpListTools]
     Listed = Mapping[str, list[McpToolListing]]
 
 
@@ -41,6 +41,13 @@ class Party(Struct, frozen=True):
     tenant: str
     response: str
     sees_images: bool
+
+
+class Reached(Struct, frozen=True):
+    """Tools of MCP servers by the model's names for them: those that are called, and those that wait for consent."""
+
+    tools: dict[str, Tool]
+    asks: dict[str, CallKind]
 
 
 class Remotes:
@@ -83,7 +90,7 @@ class Remotes:
         servers: Mapping[str, ToolServer],
         decided: Sequence[Decision],
         party: Party,
-        equip: Callable[[Lists], Equipment],
+        equip: Callable[[Sequence[OutputItem]], Equipment],
     ) -> Opening:
         """What a run begins with: the servers whose tools no ``known`` list names, and the approved calls."""
         return Opening(
@@ -107,27 +114,18 @@ class Remotes:
                 tools[request.id] = servers[request.server_label].tool(listing, request.id)
         return tools
 
-    def equipment(
-        self,
-        request: CreateResponse,
-        known: Listed,
-        servers: Mapping[str, ToolServer],
-        party: Party,
-        pictures: int,
-        made: Lists,
-    ) -> Equipment:
-        """What a model may call by the ``known`` lists and by those that were ``made``; see `Opening`."""
-        offered = offer(request, {**known, **listed(made)}, pictures=pictures)
+    def reached(self, remote: Mapping[str, RemoteTool], servers: Mapping[str, ToolServer], party: Party) -> Reached:
+        """Who answers the calls of these tools: their servers, or a person first."""
         tools: dict[str, Tool] = {}
         asks: dict[str, CallKind] = {}
-        for name, remote in offered.remote.items():
-            label, listing = remote.server.server_label, remote.listing
-            if needs_approval(remote.server, listing):
+        for name, each in remote.items():
+            label, listing = each.server.server_label, each.listing
+            if needs_approval(each.server, listing):
                 sign = self._approving.sign(tenant=party.tenant, label=label, url=servers[label].url, name=listing.name)
                 asks[name] = Asking(label, listing.name, sign)
             else:
                 tools[name] = servers[label].tool(listing)
-        return Equipment(offered.functions, offered.choice, offered.allowed, tools=tools, asks=asks)
+        return Reached(tools, asks)
 
     def _server(self, tool: McpTool, party: Party, at: str) -> ToolServer:
         url = self._url(tool, at)

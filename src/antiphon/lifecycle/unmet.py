@@ -4,25 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from antiphon.protocol.calls import ToolSearchOutput
 from antiphon.protocol.errors import invalid_request
-from antiphon.protocol.items import AdditionalTools, ConfigurationUpdate
-from antiphon.protocol.refusals import conversation_not_found, prompt_not_found
 from antiphon.protocol.tools import McpTool
 
 if TYPE_CHECKING:
     from antiphon.protocol.errors import ApiError
     from antiphon.protocol.request import CreateResponse
     from antiphon.protocol.tools import Tool
-
-
-def refuse_what_is_missing(request: CreateResponse) -> None:
-    """Refuse what cannot be left out without changing what the request means. Raises ``ApiError``."""
-    if request.conversation is not None:
-        conversation = request.conversation
-        raise conversation_not_found(conversation if isinstance(conversation, str) else conversation.id)
-    if request.prompt is not None:
-        raise prompt_not_found(request.prompt.id)
 
 
 def nothing_said() -> ApiError:
@@ -34,26 +22,19 @@ def nothing_said() -> ApiError:
     )
 
 
-def without_effect(request: CreateResponse) -> list[str]:
-    """The parameters that were understood and have no effect here; hints that are only echoed are none of them."""
+def without_effect(request: CreateResponse, *, is_remembered: bool) -> list[str]:
+    """The parameters that were understood and have no effect here; hints that are only echoed are none of them.
+
+    ``is_remembered``: it came over a connection that remembers, for which some of them are.
+    """
     return [
         name
         for name, is_asked in (
             ("background_options", request.background_options is not None),
-            ("context_management", request.context_management is not None),
-            ("generate", request.generate is False),
-            ("include[reasoning.encrypted_content]", "reasoning.encrypted_content" in request.include),
+            ("generate", request.generate is False and not is_remembered),
             ("moderation", request.moderation is not None),
-            ("stream_id", request.stream_id is not None),
+            ("stream_id", request.stream_id is not None and not is_remembered),
             ("tools[mcp].allowed_callers", any(_is_restricted(tool) for tool in request.tools)),
-            (
-                "tools[mcp].defer_loading",
-                any(isinstance(tool, McpTool) and tool.defer_loading for tool in request.tools),
-            ),
-            ("truncation", request.truncation == "auto"),
-            ("input[additional_tools]", any(isinstance(item, AdditionalTools) for item in request.input)),
-            ("input[configuration_update]", any(isinstance(item, ConfigurationUpdate) for item in request.input)),
-            ("input[tool_search_output]", any(isinstance(item, ToolSearchOutput) for item in request.input)),
         )
         if is_asked
     ]

@@ -41,9 +41,11 @@ from antiphon.protocol.items import (
     Item,
     ItemReference,
     Message,
+    ReasoningItem,
     Role,
 )
 from antiphon.protocol.media import check_file, check_image, check_result
+from antiphon.protocol.refusals import no_following_item
 from antiphon.protocol.settings import FormatJsonObject, FormatJsonSchema
 from antiphon.protocol.strictness import strict_problem
 from antiphon.protocol.toolbox import check_choice, check_tools
@@ -68,6 +70,7 @@ def check(request: CreateResponse) -> None:
         _check_item(item, f"input[{index}]")
     _check_identities(request.input)
     _check_trigger(request.input)
+    _check_thought(request)
 
 
 def _check_parameters(request: CreateResponse) -> None:
@@ -233,6 +236,19 @@ def _meet(id: str, met: set[str], fault: str) -> None:
             f"{fault} {shown(id)}. Remove duplicate items from your input and try again.", param="input"
         )
     met.add(id)
+
+
+def _check_thought(request: CreateResponse) -> None:
+    """A thought does not end a conversation: what it led to is missing.
+
+    Only where that is certain: what is kept may hold more. A thought that the user interrupted is left out later.
+    """
+    match request.input[-1:]:
+        case [ReasoningItem() as thought] if request.previous_response_id is None and request.conversation is None:
+            if thought.summary or thought.encrypted_content:
+                raise no_following_item(thought.id)
+        case _:
+            pass
 
 
 def _check_trigger(items: Sequence[Item]) -> None:

@@ -38,6 +38,7 @@ from antiphon.protocol.settings import Reasoning, TextConfig
 from antiphon.protocol.tools import Tool
 
 Role = Literal["user", "assistant", "system", "developer"]
+MessagePhase = Literal["commentary", "final_answer"]
 
 
 class Message(Identified, frozen=True, kw_only=True, tag="message"):
@@ -46,7 +47,7 @@ class Message(Identified, frozen=True, kw_only=True, tag="message"):
     status: ItemStatus = "completed"
     role: Role
     content: list[MessagePart]
-    phase: Literal["commentary", "final_answer"] | UnsetType = UNSET
+    phase: MessagePhase | UnsetType = UNSET
 
 
 class FunctionCall(Identified, frozen=True, kw_only=True, tag="function_call", rename={"async_": "async"}):

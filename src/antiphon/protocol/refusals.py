@@ -70,17 +70,21 @@ def conversation_item_not_found(id: str) -> ApiError:
     return _absent(f"Item with id '{shown(id)}' not found in conversation.")
 
 
-def prompt_not_found(id: str) -> ApiError:
-    """The template is unknown: none is configured."""
-    return _absent(f"Prompt with id '{shown(id)}' not found.", param="prompt")
+def prompt_not_found(id: str, version: str | None = None) -> ApiError:
+    """The template is unknown, or has no such version."""
+    named = "" if version is None else f" and version '{shown(version)}'"
+    return _absent(f"Prompt with id '{shown(id)}'{named} not found.", param="prompt")
 
 
 def conversation_locked() -> ApiError:
-    """Another response is being written into the conversation."""
-    return invalid_request(
-        "Another process is currently operating on this conversation. Please retry in a few seconds.",
-        param="conversation",
-        code="conversation_locked",
+    """Another response is being written into the conversation. The status makes official clients try again."""
+    return ApiError(
+        409,
+        ErrorObject(
+            message="Another process is currently operating on this conversation. Please retry in a few seconds.",
+            param="conversation",
+            code="conversation_locked",
+        ),
     )
 
 

@@ -1,8 +1,8 @@
 """The short and the older forms of a request's input, written out in full before it is read.
 
-A string is one message of the user's, ``{role, content}`` is a message, ``{id}`` refers to a kept item, and a null is
-an absent key: clients send our own output back to us with all its nulls. What a caller adds to an item beyond the
-protocol is returned beside it, to be kept with it.
+A string is one message of the user's, ``{role, content}`` is a message, ``{id}`` refers to a kept item, an item without
+a type is known by the prefix of its id or by its keys, and a null is an absent key: clients send our own output back to
+us with all its nulls. What a caller adds to an item beyond the protocol is returned beside it, to be kept with it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 from antiphon.protocol.calls import ToolSearchOutput
 from antiphon.protocol.errors import invalid_type
 from antiphon.protocol.faults import got
-from antiphon.protocol.items import AdditionalTools, Item
+from antiphon.protocol.items import PREFIXES, AdditionalTools, Item, ItemReference
 from antiphon.protocol.places import Object, Sent, is_array, is_object
 
 _KEYS: dict[object, frozenset[str]] = {
@@ -27,6 +27,19 @@ _OPEN = frozenset((
     "parameters",
     "schema",
 ))  # a null in a schema is a value
+_KINDS = {
+    prefix: str(kind.__struct_config__.tag)
+    for kind, prefix in reversed(PREFIXES.items())  # of two kinds that share a prefix, the one that is more than a wish
+    if kind is not ItemReference
+}
+_SHAPES: tuple[tuple[frozenset[str], str], ...] = (
+    (frozenset(("call_id", "output")), "function_call_output"),
+    (frozenset(("call_id", "name", "arguments")), "function_call"),
+    (frozenset(("call_id", "name", "input")), "custom_tool_call"),
+    (frozenset(("call_id", "operation")), "apply_patch_call"),
+    (frozenset(("approval_request_id", "approve")), "mcp_approval_response"),
+    (frozenset(("summary",)), "reasoning"),
+)
 _HOLD_TOOLS = tuple(kind.__struct_config__.tag for kind in (AdditionalTools, ToolSearchOutput))
 
 
@@ -62,10 +75,10 @@ def without_nulls(value: Sent) -> None:
 
 
 def _item(item: Object, index: int, *, nulls: bool) -> Object:
+    if item.get("type") is None:
+        _name_type(item)
     if nulls:
         _drop_nulls(item)
-    if "type" not in item:
-        _name_type(item)
     match item.get("type"):
         case "message":
             _write_content(item, index)
@@ -90,10 +103,23 @@ def _drop_nulls(item: Object) -> None:
 
 
 def _name_type(item: Object) -> None:
-    if "role" in item:
-        item["type"] = "message"
-    elif item.keys() == {"id"}:
-        item["type"] = "item_reference"
+    kind = _kind(item)
+    if kind is not None:
+        item["type"] = kind
+    else:
+        item.pop("type", None)
+
+
+def _kind(item: Object) -> str | None:
+    """What an item without a type is, by the keys that only such items have, or else by the prefix of its id."""
+    keys = {key for key, value in item.items() if value is not None}
+    if "role" in keys:
+        return "additional_tools" if "tools" in keys else "message"
+    if keys == {"id"}:
+        return "item_reference"
+    id = item.get("id")
+    of_id = _KINDS.get(id.partition("_")[0]) if isinstance(id, str) else None
+    return of_id or next((kind for shape, kind in _SHAPES if shape <= keys), None)
 
 
 def _write_content(item: Object, index: int) -> None:

@@ -108,7 +108,9 @@ class ItemRow(Struct, frozen=True):
 class ResponseRow(Struct, frozen=True):
     """One response as it is kept. Times are Unix seconds; ``response`` is the JSON of the final object as sent.
 
-    ``has_blobs``: there are blobs under its prefix, which go when it is erased.
+    ``has_blobs``: there are blobs under its prefix, which go when it is erased. It stands after ``previous_id``, or at
+    the end of its ``conversation``, one of the two. Without a ``response`` it is a tombstone from the start, as behind
+    items that a caller adds to a conversation.
     """
 
     id: str
@@ -120,6 +122,7 @@ class ResponseRow(Struct, frozen=True):
     response: bytes
     previous_id: str | None = None
     has_blobs: bool = False
+    conversation: str | None = None
 
 
 class Final(Struct, frozen=True):
@@ -163,6 +166,10 @@ class StoreUrlError(StoreError):
 
 class Conflict(StoreError):
     """A key is taken already, or a row breaks a rule of the schema."""
+
+
+class ConversationHeld(StoreError):
+    """Somebody else is writing into this conversation, or did meanwhile."""
 
 
 class UnknownCursor(StoreError):

@@ -110,7 +110,8 @@ class Jobs:
     ) -> int:
         """Keep a response that shall run, with its input and the first part of its log; return the job's number.
 
-        The answers that it uses up are used up with it: raises `AlreadySpent` where one was used before.
+        The answers that it uses up are used up with it: raises `AlreadySpent` where one was used before. It holds its
+        conversation until it ends; raises `ConversationHeld` where it does not.
         """
         enqueueing = partial(_enqueue, self._sql, row, inputs, opening=opening, sealed=sealed, spending=spending)
         return await self._database.transaction(enqueueing)
@@ -247,7 +248,7 @@ def _enqueue(
 ) -> Dialogue[int]:
     if spending is not None:
         yield from spend(sql, spending)
-    seq = yield from save(sql, row, inputs, [])
+    seq = yield from save(sql, row, inputs, [], goes_on=True)
     yield Statement(sql["add_job"], {"response": seq, "sealed": sealed})
     yield Statement(sql["add_events"], _columns(seq, 0, opening))
     return seq

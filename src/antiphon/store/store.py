@@ -31,8 +31,8 @@ class Store:
     """Responses and items, each the property of a tenant: what is not yours is not there.
 
     A response lives until it is deleted or the sweep finds it expired. Then it is a tombstone: it is found nowhere and
-    its body is erased, but responses built on it keep their whole context. Its items are erased by the first sweep that
-    finds nothing alive that was built on it. Every verb raises `StoreUnavailable`.
+    its body is erased, but responses built on it keep their whole context, and so does its conversation. Its items are
+    erased by the first sweep that finds nothing alive that was built on it. Every verb raises `StoreUnavailable`.
     """
 
     def __init__(self, database: Database) -> None:
@@ -42,8 +42,9 @@ class Store:
     async def save(self, row: ResponseRow, *, inputs: list[ItemRow], outputs: list[ItemRow]) -> None:
         """Keep a finished response with its own input and output items; it is durable when this returns.
 
-        It stands after ``row.previous_id``, even where that was deleted meanwhile. Where there is no such response, or
-        the sweep erased it, it begins a chain of its own. Raises `Conflict` where the id is taken.
+        It stands after ``row.previous_id``, even where that was deleted meanwhile, or at the end of its conversation,
+        which it lets go. Where there is none, or the sweep erased it, it begins a chain of its own. Raises `Conflict`
+        where the id is taken, and `ConversationHeld` where it does not hold its conversation.
         """
         await self._database.transaction(partial(save, self._sql, row, inputs, outputs))
 
@@ -61,13 +62,16 @@ class Store:
         chain: Params = {"id": id, "tenant": tenant, "queued": int(is_queued)}
         rows = await self._database.fetch(self._sql["context"], chain)
         # A lineage without items is a row of NULLs, so that an empty context differs from none.
-        return _items([row for row in rows if row[0] is not None]) if rows else None
+        return item_rows([row for row in rows if row[0] is not None]) if rows else None
 
     async def find_items(self, ids: list[str], *, tenant: str) -> dict[str, ItemRow]:
-        """For each id the item saved last under it, of those whose response lives. Unknown ids are left out."""
+        """For each id the item saved last under it, of those whose response or conversation has it still.
+
+        Unknown ids are left out.
+        """
         wanted = encode(ids).decode()
         rows = await self._database.fetch(self._sql["find_items"], {"ids": wanted, "tenant": tenant})
-        return {item.id: item for item in _items(rows)}
+        return {item.id: item for item in item_rows(rows)}
 
     async def input_items(
         self, id: str, *, tenant: str, limit: int, order: Literal["asc", "desc"], after: str | None
@@ -82,7 +86,7 @@ class Store:
         rows = await self._database.fetch(self._sql["input_items"], chain | place)
         if not rows and not await self._lists(chain, after):
             return None
-        return Page(rows=_items(rows[:limit]), has_more=len(rows) > limit)
+        return Page(rows=item_rows(rows[:limit]), has_more=len(rows) > limit)
 
     async def _lists(self, chain: Params, after: str | None) -> bool:
         """Whether there is such a response; raises `UnknownCursor` where there is one and it lists no ``after``."""
@@ -118,7 +122,7 @@ class Store:
 _decode_output = Decoder(Output).decode
 
 
-def _items(rows: list[Row]) -> list[ItemRow]:
+def item_rows(rows: list[Row]) -> list[ItemRow]:
     """Rows of ``id, data, output`` as items."""
     return [
         ItemRow(id=key, json=listed.encode(), output=None if output is None else _decode_output(output))
@@ -138,7 +142,7 @@ def _settle(sql: Mapping[str, str]) -> Dialogue[bool]:
     """Erase what nothing alive needs from a few lineages in which something died; False where there are none left."""
     stale = yield Statement(sql["stale_lineages"], {"limit": SWEPT_LINEAGES})
     for lineage, parent in convert(stale, list[tuple[int, int | None]]):
-        [tips] = convert((yield Statement(sql["needed"], {"lineage": lineage})), list[tuple[int | None, int | None]])
+        [tips] = convert((yield Statement(sql["needed"], {"lineage": lineage})), list[tuple[int | None, ...]])
         needed = max((tip for tip in tips if tip is not None), default=-1)
         rest = yield Statement(sql["cut"], {"lineage": lineage, "needed": needed, "limit": SWEPT_RESPONSES})
         [(cut,)] = convert(rest, list[tuple[int]]) or [(needed,)]

@@ -9,6 +9,7 @@ from msgspec import Struct
 from antiphon.core.turn import Output
 from antiphon.protocol.items import OutputItem
 from antiphon.protocol.response import ImageToolUsage
+from antiphon.protocol.tools import Tool as RequestTool
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,12 +26,14 @@ class Answer(Struct, frozen=True):
     """The two faces of an answer: the finished *item* that the client sees, and the *output* that the model reads.
 
     A call that failed is an answer too: its item says ``failed`` and its output tells the model why. ``usage`` is what
-    pictures cost, where they cost tokens.
+    pictures cost, where they cost tokens. ``found`` are the tools that a search for tools found: the model may call
+    them from then on.
     """
 
     item: OutputItem
     output: Output
     usage: ImageToolUsage | None = None
+    found: list[RequestTool] | None = None
 
 
 class Tool(Protocol):

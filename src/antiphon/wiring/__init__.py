@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from antiphon.tools.image_generation import Studio
 
 BACKENDS = {
+    "anthropic": "antiphon.backends.anthropic:Anthropic",
     "chat_completions": "antiphon.backends.chat_completions:ChatCompletions",
     "llama": "antiphon.backends.llama:Llama",
     "responses": "antiphon.backends.responses:Responses",
@@ -62,6 +63,8 @@ class Head(Struct, frozen=True):
     read_files: bool = True
     pass_through: bool = False
     show_reasoning: Literal["summary", "text"] = "summary"
+    reasoning_context: Literal["current_turn", "all_turns"] = "current_turn"
+    context_window: Annotated[int, Meta(ge=256)] | None = None
 
 
 HEAD_KEYS = frozenset(Head.__struct_fields__) - {"model"}
@@ -94,7 +97,9 @@ def backends() -> list[str]:
 
 def _embedded(config: Config) -> Deployment:
     llama = Llama(config.embedded, connect_llama)
-    return _deployed(Head(name=EVERY_MODEL, backend="llama", model=llama.model), llama)
+    return _deployed(
+        Head(name=EVERY_MODEL, backend="llama", model=llama.model, context_window=config.embedded.context), llama
+    )
 
 
 def _deployment(raw: dict[str, Json], index: int) -> Deployment:
@@ -121,6 +126,8 @@ def _deployed(head: Head, backend: Backend) -> Deployment:
         # The embedded engine would fetch a URL by itself, past the rules for what a caller may reach.
         fetch_images=head.fetch_images or head.backend == "llama",
         raw_thoughts=head.show_reasoning == "text",
+        recalls_thoughts=head.reasoning_context == "all_turns",
+        context_window=head.context_window,
         vision=_sees(backend) if head.vision is None else head.vision,
         shows_pages=isinstance(backend, Llama) and backend.sees if head.vision is None else head.vision,
         image_side=head.image_side,
@@ -165,7 +172,13 @@ def connect_llama(base_url: str, key: str) -> Backend:
     """The dialect that the embedded engine speaks."""
     # llama.cpp takes the name of a demanded function for "auto": that function alone, and "required", is what it obeys.
     return ChatCompletions(
-        ChatConfig(base_url=base_url, api_key=key, max_tokens_field="max_tokens", named_tool_choice=False)
+        ChatConfig(
+            base_url=base_url,
+            api_key=key,
+            max_tokens_field="max_tokens",
+            named_tool_choice=False,
+            tokenizer="llama.cpp",
+        )
     )
 
 

@@ -13,18 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from antiphon.config import MIB, Config, ConfigError
+from antiphon.http import streaming
 from antiphon.http.app import App, routes
 from antiphon.http.auth import Auth
 from antiphon.http.health import Health
 from antiphon.http.models import Models
 from antiphon.http.openapi import document
 from antiphon.http.responses import Responses
+from antiphon.http.tokens import Tokens
+from antiphon.http.websocket import Terms as SocketTerms
+from antiphon.http.websocket import WebSockets
 from antiphon.lifecycle import Policy
 from antiphon.lifecycle.approving import Approving
 from antiphon.lifecycle.background import Background
-from antiphon.lifecycle.keeping import Keeping
-from antiphon.lifecycle.lifecycle import Lifecycle
-from antiphon.lifecycle.preparing import Preparing
 from antiphon.lifecycle.remotes import Remotes
 from antiphon.outbound import Outbound
 from antiphon.sealing import Seal
@@ -33,9 +34,9 @@ from antiphon.store.approvals import Approvals
 from antiphon.store.audit import AuditLog
 from antiphon.store.hub import Hub
 from antiphon.store.jobs import Jobs
-from antiphon.store.store import Store
 from antiphon.store.waker import Waker
 from antiphon.wiring import open_database, read_deployments, tool_servers
+from antiphon.wiring.making import Making
 from antiphon.wiring.showing import Showing
 from antiphon.worker import Terms, Worker
 
@@ -96,7 +97,6 @@ class Parts:
         self._deployments = deployments
         self._event_age = config.background.event_ttl_seconds * 1000
         self._audit_age = config.store.retention_days * DAY_MS
-        self.store = Store(database)
         self.jobs = Jobs(database)
         self.approvals = Approvals(database)
         self.audit = AuditLog(database, _now_ms)
@@ -105,18 +105,18 @@ class Parts:
         self._tool_servers = tool_servers(config, outbound, self.audit if config.mcp.audit else None)
         self.showing = Showing(config, database, deployments=deployments, outbound=outbound, now=_now)
         policy = _policy(config)
-        preparing = Preparing(
-            store=self.store,
-            deployments=deployments,
-            drawings=self.showing.drawings,
-            remotes=Remotes(self._tool_servers, Approving(seal, self.approvals, now=_now), config.mcp.connectors),
-            policy=policy,
-            now=_now,
-        )
-        keeping = Keeping(self.showing.shelf, seal, policy)
-        self._lifecycle = Lifecycle(preparing, self.store, keeping)
+        self.making = Making(config, database, showing=self.showing, seal=seal, policy=policy, now=_now)
+        self.store = self.making.store
+        remotes = Remotes(self._tool_servers, Approving(seal, self.approvals, now=_now), config.mcp.connectors)
+        preparing = self.making.preparing(deployments, remotes)
+        self._lifecycle = self.making.lifecycle(preparing)
         self._background = Background(
-            preparing, self.store, self.jobs, keeping=keeping, waker=self._waker, told=self._hub.committed
+            preparing,
+            self.store,
+            self.jobs,
+            keeping=self.making.keeping,
+            waker=self._waker,
+            told=self._hub.committed,
         )
         self.worker = Worker(
             self._background,
@@ -129,24 +129,39 @@ class Parts:
 
     def app(self, config: Config) -> App:
         """The application that answers requests."""
+        limit = config.server.max_body_mib * MIB
         responses = Responses(
             self._lifecycle,
             self._background,
             store=self.store,
             hub=self._hub,
-            body_limit=config.server.max_body_mib * MIB,
-            done_marker=config.server.done_marker,
+            body_limit=limit,
+            terms=_streams(config),
         )
-        answers = routes(responses, Models(self._deployments, since=_now()), *self.showing.routes())
+        answers = routes(
+            responses,
+            Models(self._deployments, since=_now()),
+            Tokens(self._lifecycle, self.making.compacting, self.showing.shelf, body_limit=limit),
+            self.making.routes(limit),
+            *self.showing.routes(),
+        )
         auth = Auth(config.auth, host=config.server.host)
         health = Health(self.jobs, self._boot)
-        return App(answers, auth, document, health=health, started=partial(_warn, config), stop=self.stop)
+        sockets = WebSockets(self._lifecycle, auth, _sockets(config))
+        started = partial(_warn, config)
+        return App(answers, auth, document, health=health, sockets=sockets, started=started, stop=self.stop)
 
     def start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Begin what goes on beside requests and jobs."""
         return [
             group.create_task(work)
-            for work in (self._waker.run(), self._hub.run(), self._tool_servers.run(), self._sweep())
+            for work in (
+                self._waker.run(),
+                self._hub.run(),
+                self._tool_servers.run(),
+                self.making.conversing.run(),
+                self._sweep(),
+            )
         ]
 
     def stop(self) -> None:
@@ -193,6 +208,7 @@ async def _joined(config: Config) -> AsyncGenerator[Parts]:
         seal = Seal(await _secrets(config, jobs))
         parts = Parts(config, database, seal=seal, deployments=deployments, outbound=outbound)
         opened.push_async_callback(parts.showing.aclose)
+        opened.push_async_callback(parts.making.aclose)
         yield parts
 
 
@@ -219,6 +235,22 @@ def _kept_beside(file: Path) -> str:
     if not secret:
         raise ConfigError(f"The key file {file} is empty. Remove it, and a new key is made.")
     return secret
+
+
+def _streams(config: Config) -> streaming.Terms:
+    server = config.server
+    heartbeat = streaming.Heartbeat(server.heartbeat_seconds, server.heartbeat_event_seconds)
+    return streaming.Terms(heartbeat, streaming.DONE if server.done_marker else b"")
+
+
+def _sockets(config: Config) -> SocketTerms:
+    terms = config.websocket
+    return SocketTerms(
+        message_bytes=config.server.max_body_mib * MIB,
+        life_seconds=terms.life_minutes * 60,
+        patience_seconds=terms.patience_seconds,
+        in_flight=terms.in_flight,
+    )
 
 
 def _policy(config: Config) -> Policy:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from msgspec import Raw
+from msgspec.structs import replace
 
 from antiphon.backends import UpstreamError
 from antiphon.backends.chat_completions import Config, to_wire
-from antiphon.core.turn import Choice, Function, Turn
+from antiphon.backends.chat_completions.asking import mended, to_count
+from antiphon.core.turn import Choice, Function, Hints, Thinking, Turn
 from antiphon.protocol.calls import (
     ApplyPatchCall,
     ApplyPatchCallOutput,
@@ -56,9 +58,14 @@ from antiphon.protocol.items import (
     Message,
     ReasoningItem,
 )
+from antiphon.protocol.request import CacheRequest
 from antiphon.protocol.settings import FormatJsonObject, FormatJsonSchema, FormatText, Reasoning, TextConfig
+from antiphon.protocol.tool_settings import CustomGrammar
 
 if TYPE_CHECKING:
+    from typing import Any  # parsed JSON
+
+    from antiphon.backends.chat_completions.config import ReasoningField
     from antiphon.core.turn import Output
     from antiphon.protocol.content import InputPart, MessagePart
     from antiphon.protocol.items import Item
@@ -134,7 +141,7 @@ def test_every_setting_has_its_name_on_the_wire() -> None:
         top_logprobs=3,
         reasoning=Reasoning(effort="low"),
         text=TextConfig(format=FormatText(), verbosity="high"),
-        user="u-1",
+        hints=Hints(user="u-1"),
         parallel_tool_calls=False,
         functions=[Function("f", EMPTY)],
     )
@@ -359,24 +366,157 @@ def test_a_refusal_is_retold_as_what_the_model_said() -> None:
     ]
 
 
-def test_thoughts_are_sent_only_where_the_operator_says_so() -> None:
-    """Most upstreams refuse them; some models want them back beside their calls."""
-    items: list[Item] = [
-        user("?"),
-        ReasoningItem(summary=[SummaryText(text="short")], content=[ReasoningText(text="long")]),
-        call("a"),
-        output("a"),
-        ReasoningItem(summary=[SummaryText(text="then")]),
-        assistant("So."),
+SIGNED = '{"type":"reasoning.text","signature":"Er","format":"f","index":0}'
+SEALED = '{"type":"reasoning.encrypted","data":"gAAA","id":"rs"}'
+THOUGHTS: list[Item] = [
+    user("?"),
+    ReasoningItem(id="rs_1", summary=[SummaryText(text="short")], content=[ReasoningText(text="for the caller")]),
+    call("a"),
+    output("a"),
+    ReasoningItem(id="rs_2", summary=[SummaryText(text="brief")]),
+    assistant("So."),
+    user("And?"),
+    ReasoningItem(id="rs_3", summary=[SummaryText(text="not to be seen again")]),
+    assistant("Yes."),
+]
+THINKING = {"rs_1": Thinking("long", "signature", SIGNED), "rs_2": Thinking("then", "encrypted", SEALED)}
+
+
+def thoughtful(field: ReasoningField, thoughts: dict[str, Thinking] = THINKING) -> list[dict[str, object]]:
+    """The messages of the model, thoughts with them."""
+    config = Config(base_url="http://127.0.0.1:1", send_reasoning=True, reasoning_field=field)
+    told: list[dict[str, object]] = json.loads(to_wire(Turn(THOUGHTS, thoughts=thoughts), config))["messages"]
+    return [message for message in told if message["role"] == "assistant"]
+
+
+def test_thoughts_are_not_sent_where_the_operator_says_so() -> None:
+    """Neither they nor what the caller was shown of them."""
+    config = Config(base_url="http://127.0.0.1:1", send_reasoning=False)
+    body = to_wire(Turn(THOUGHTS, thoughts=THINKING), config).decode()
+    assert [] == [word for word in ("long", "then", "short", "caller", "seen") if word in body]
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+def test_thoughts_go_back_beside_what_followed_them(field: ReasoningField) -> None:
+    """Only those that the model may see again, and nothing of what the caller was shown."""
+    assert [
+        {"role": "assistant", "content": None, "tool_calls": [tool_call("a")], field: "long"},
+        {"role": "assistant", "content": "So.", field: "then"},
+        {"role": "assistant", "content": "Yes."},
+    ] == thoughtful(field)
+
+
+def test_thoughts_go_back_in_tags() -> None:
+    """Where the template knows no field for them."""
+    assert [
+        {"role": "assistant", "content": "<think>\nlong\n</think>\n\n", "tool_calls": [tool_call("a")]},
+        {"role": "assistant", "content": "<think>\nthen\n</think>\n\nSo."},
+        {"role": "assistant", "content": "Yes."},
+    ] == thoughtful("think_tags")
+
+
+def test_thoughts_go_back_as_details() -> None:
+    """As they came: signed text, or a summary and what only its maker reads."""
+    signed = {**json.loads(SIGNED), "text": "long"}
+    sealed = [
+        {"type": "reasoning.text", "text": "then"},
+        {"type": "reasoning.summary", "summary": "brief"},
+        json.loads(SEALED),
     ]
-    silent = messages(*items)
-    assert "long" not in json.dumps(silent)
-    assert messages(*items, config=Config(base_url="http://127.0.0.1:1", send_reasoning=True)) == [
-        {"role": "user", "content": "?"},
-        {"role": "assistant", "content": None, "tool_calls": [tool_call("a")], "reasoning_content": "long"},
-        {"role": "tool", "tool_call_id": "a", "content": "ok"},
-        {"role": "assistant", "content": "So.", "reasoning_content": "then"},
-    ]
+    assert [[signed], sealed, None] == [each.get("reasoning_details") for each in thoughtful("reasoning_details")]
+
+
+@pytest.mark.parametrize("token", ["", "gAAA", "7", "{}", '{"type":7}', "[" * 5000])
+def test_a_token_that_is_none_of_ours_does_not_go_back(token: str) -> None:
+    """The deployment may have had another backend when the thought was had; its text goes back."""
+    told = thoughtful("reasoning_details", {"rs_1": Thinking("long", "signature", token), "rs_2": Thinking()})
+    details = [each.get("reasoning_details") for each in told]
+    assert [[{"type": "reasoning.text", "text": "long"}], None, None] == details
+
+
+def test_thoughts_before_nothing_are_left_out() -> None:
+    """A message must say or call something."""
+    config = Config(base_url="http://127.0.0.1:1", send_reasoning=True)
+    turn = Turn([THOUGHTS[1], user("?"), assistant("So.")], thoughts=THINKING)
+    assert "long" not in to_wire(turn, config).decode()
+
+
+HINTS = Hints(
+    user="u",
+    safety_identifier="s",
+    metadata={"a": "b"},
+    tier="flex",
+    prompt_cache_key="k",
+    prompt_cache_retention="24h",
+    prompt_cache_options=CacheRequest(mode="explicit", prewarm=True),
+)
+
+
+def test_only_the_user_goes_on_where_the_operator_says_nothing() -> None:
+    """Few upstreams know more."""
+    assert {"model", "messages", "stream", "stream_options", "user"} == asked(Turn([], hints=HINTS)).keys()
+
+
+def test_all_hints_go_on_where_the_operator_says_so() -> None:
+    """But for what would keep the model from answering."""
+    body = asked(Turn([], hints=HINTS), Config(base_url="http://127.0.0.1:1", hints="all", stream_options=False))
+    assert {
+        "messages": [],
+        "stream": True,
+        "user": "u",
+        "safety_identifier": "s",
+        "metadata": {"a": "b"},
+        "service_tier": "flex",
+        "prompt_cache_key": "k",
+        "prompt_cache_retention": "24h",
+        "prompt_cache_options": {"mode": "explicit"},
+    } == body
+    bare = Hints(prompt_cache_options=CacheRequest(comparison_response_id="resp_1"))
+    config = Config(base_url="http://127.0.0.1:1", hints=("prompt_cache_options",), stream_options=False)
+    assert {"messages", "stream"} == asked(Turn([], hints=bare), config).keys()
+
+
+def test_what_an_upstream_refuses_is_left_out_next_time() -> None:
+    """The limit goes by its other name, a hint is left out, and nothing else is changed."""
+    turn = Turn([], max_output_tokens=64, hints=HINTS)
+    config = Config(base_url="http://127.0.0.1:1", hints=("user", "metadata"))
+    limit = b'{"error": {"message": "Unsupported parameter: max_completion_tokens"}}'
+    metadata = b"""{"error": {"message": "The 'metadata' parameter is only allowed when 'store' is enabled."}}"""
+    assert replace(config, max_tokens_field="max_tokens") == mended(turn, config, limit)
+    assert config == mended(turn, replace(config, max_tokens_field="max_tokens"), limit.replace(b"completion_", b""))
+    assert replace(config, hints=("user",)) == mended(turn, config, metadata)
+    assert mended(Turn([]), config, limit) is None
+    assert mended(Turn([], hints=Hints(user="u")), config, metadata) is None
+
+
+INPUT = Raw(b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}')
+LETTERS = CustomGrammar(syntax="regex", definition="[ab]+")
+
+
+def test_a_grammar_is_a_pattern_where_the_operator_says_so() -> None:
+    """And the function is strict, or the pattern would mean nothing."""
+    turn = Turn([], functions=[Function("f", INPUT, grammar=LETTERS), Function("g", INPUT)])
+    config = Config(base_url="http://127.0.0.1:1", grammars="pattern")
+    told: Any = asked(turn, config)["tools"]
+    assert [True, None] == [tool["function"].get("strict") for tool in told]
+    assert ["pattern" in tool["function"]["parameters"]["properties"]["input"] for tool in told] == [True, False]
+    assert "pattern" not in to_wire(turn, CONFIG).decode()
+
+
+def test_what_is_counted_is_the_prompt_alone() -> None:
+    """The messages, and the functions that may be called."""
+    turn = Turn(
+        [user("Hi")],
+        instructions="Be brief.",
+        functions=[Function("f", EMPTY), Function("g", EMPTY)],
+        choice=Choice("auto", ["g"]),
+        max_output_tokens=64,
+    )
+    whole, counted = asked(turn), json.loads(to_count(turn, CONFIG))
+    assert {"model", "messages", "tools", "add_generation_prompt"} == counted.keys()
+    assert {name: whole[name] for name in ("model", "messages", "tools")} == {
+        name: counted[name] for name in ("model", "messages", "tools")
+    }
 
 
 @pytest.mark.parametrize(
@@ -437,7 +577,7 @@ def test_hosted_calls_are_told_with_their_outputs() -> None:
                 tool_call("fs_1", "file_search", '{"queries":["a"]}'),
                 tool_call("ci_1", "code_interpreter", '{"code":"1+1"}'),
                 tool_call("ig_1", "image_generation", '{"prompt":"a cat"}'),
-                tool_call("sh_1", "shell", '{"commands":["ls"],"max_output_length":null,"timeout_ms":null}'),
+                tool_call("sh_1", "shell", '{"commands":["ls"]}'),
             ],
         },
         {"role": "tool", "tool_call_id": "fs_1", "content": "passage"},
@@ -510,16 +650,16 @@ def test_calls_that_a_client_runs_are_told_as_functions() -> None:
     pairs = [message for message in told if message["role"] != "user"]  # type: ignore[attr-defined]  # parsed JSON
     assert [each["tool_calls"][0]["function"] for each in pairs[::2]] == [
         {"name": "sql", "arguments": '{"input":"select 1"}'},
-        {"name": "local_shell", "arguments": '{"type":"exec","command":["ls"],"env":{}}'},
-        {"name": "shell", "arguments": '{"commands":["ls"],"max_output_length":null,"timeout_ms":null}'},
+        {"name": "local_shell", "arguments": '{"command":["ls"]}'},
+        {"name": "shell", "arguments": '{"commands":["ls"]}'},
         {"name": "apply_patch", "arguments": '{"type":"create_file","path":"a","diff":"+b"}'},
         {"name": "computer", "arguments": '{"actions":[{"type":"wait"}]}'},
     ]
     assert [each["content"] for each in pairs[1::2]] == [
         "1",
         "{}",
-        '[{"stdout":"x","stderr":"","outcome":{"type":"exit","exit_code":0}}]',
-        "completed",
+        "x\n(exit code 0)",
+        "The change was made.",
         "The screen is shown below.",
     ]
     assert told[-1] == {"role": "user", "content": [{"type": "image_url", "image_url": {"url": PIXEL}}]}  # type: ignore[index]  # parsed JSON

@@ -12,10 +12,11 @@ import pytest
 
 from antiphon.backends import UpstreamError
 from antiphon.backends.chat_completions import ChatCompletions, Config
-from antiphon.core.deltas import Delta, Finish, Text
-from antiphon.core.turn import Turn
-from antiphon.protocol.content import InputText
-from antiphon.protocol.items import Message
+from antiphon.core.deltas import Delta, Finish, Text, Thought
+from antiphon.core.turn import Hints, Thinking, Turn
+from antiphon.protocol.content import InputText, OutputText
+from antiphon.protocol.items import Message, ReasoningItem
+from antiphon.protocol.settings import Reasoning
 from tests.backends.upstream.raw_server import CHUNKED, answering, raw_server
 from tests.patient import HANG_SECONDS
 
@@ -252,6 +253,140 @@ async def test_a_second_refusal_is_final() -> None:
         with pytest.raises(UpstreamError, match="No limits here") as caught:
             await hear(backend, Turn(TURN.items, max_output_tokens=64))
     assert ("invalid_request", 2) == (caught.value.fault, len(server.requests))
+
+
+def read(request: bytes) -> dict[str, object]:
+    """The body of a request."""
+    body: dict[str, object] = json.loads(request.partition(b"\r\n\r\n")[2])
+    return body
+
+
+async def test_what_an_upstream_does_not_know_is_left_out_from_then_on() -> None:
+    """Each hint costs one more request, once."""
+    metadata = answer(400, b"""{"error": {"message": "'metadata' is only allowed when 'store' is enabled."}}""")
+    tier = answer(422, b'{"error": {"message": "Extra inputs are not permitted", "param": "service_tier"}}')
+    stream = CHUNKED + HELLO + STOP + DONE + END
+    turn = Turn(TURN.items, hints=Hints(user="u", metadata={"a": "b"}, tier="flex"))
+    async with (
+        raw_server(answering(metadata, tier, stream, stream)) as server,
+        aclosing(ChatCompletions(Config(base_url=server.url, hints="all"))) as backend,
+    ):
+        assert await hear(backend, turn) == await hear(backend, turn) == [Text("Hello"), Finish("stop")]
+    sent = [[name for name in ("user", "metadata", "service_tier") if name in read(each)] for each in server.requests]
+    assert [["user", "metadata", "service_tier"], ["user", "service_tier"], ["user"], ["user"]] == sent
+
+
+async def test_earlier_thoughts_that_an_upstream_refuses_are_not_sent_again() -> None:
+    """Most take them or pass over them; some call them an unknown field."""
+    refusal = answer(400, b'{"error": {"message": "Unknown field: messages[0].reasoning_content"}}')
+    stream = CHUNKED + HELLO + STOP + DONE + END
+    thought = ReasoningItem(id="rs_1", summary=[])
+    said = Message(id="msg_2", role="assistant", content=[OutputText(text="So.")])
+    turn = Turn([*TURN.items, thought, said], thoughts={"rs_1": Thinking(text="Hm.")})
+    async with (
+        raw_server(answering(refusal, stream, stream)) as server,
+        aclosing(ChatCompletions(Config(base_url=server.url))) as backend,
+    ):
+        assert await hear(backend, turn) == await hear(backend, turn) == [Text("Hello"), Finish("stop")]
+    assert [True, False, False] == [b"reasoning_content" in request for request in server.requests]
+
+
+LEVELS = (
+    "Unsupported value: 'minimal' is not supported with the 'mine' model. "
+    "Supported values are: 'low', 'medium', and 'high'."
+)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "message"),
+    [
+        (
+            b"""{"error": {"message": "Input should be 'low', 'medium' or 'high'", "param": "reasoning_effort"}}""",
+            LEVELS,
+        ),
+        (
+            b'{"error": {"message": "Unrecognized request argument supplied: reasoning_effort"}}',
+            "Unsupported parameter: 'reasoning.effort' is not supported with this model.",
+        ),
+    ],
+)
+async def test_an_effort_that_the_upstream_refuses_is_named(refusal: bytes, message: str) -> None:
+    """In the words of the API, whatever the upstream calls it."""
+    turn = Turn(TURN.items, model="mine", reasoning=Reasoning(effort="minimal"))
+    async with (
+        raw_server(answering(answer(400, refusal))) as server,
+        aclosing(ChatCompletions(Config(base_url=server.url))) as backend,
+    ):
+        with pytest.raises(UpstreamError) as caught:
+            await hear(backend, turn)
+    assert (message, "reasoning.effort", 1) == (str(caught.value), caught.value.param, len(server.requests))
+
+
+async def test_an_answer_may_begin_inside_of_a_thought() -> None:
+    """The template has written the opening tag into the prompt."""
+    stream = CHUNKED + event(delta={"content": "Hm.</think>Hello"}) + STOP + DONE + END
+    async with (
+        raw_server(answering(stream)) as server,
+        aclosing(ChatCompletions(Config(base_url=server.url, think_tags="open"))) as backend,
+    ):
+        assert [Thought("Hm."), Text("Hello"), Finish("stop")] == await hear(backend)
+
+
+async def counted(backend: ChatCompletions, turn: Turn = TURN) -> int:
+    """How many tokens a turn has."""
+    with anyio.fail_after(HANG_SECONDS):
+        return await backend.count(turn)
+
+
+async def test_vllm_counts_tokens() -> None:
+    """Its tokenizer is beside the API that others have as well."""
+    async with (
+        raw_server(answering(answer(200, b'{"count": 11, "max_model_len": 4096, "tokens": [1]}'))) as server,
+        aclosing(
+            ChatCompletions(Config(base_url=f"{server.url}/a/v1/", tokenizer="vllm", api_key="k-1", model="m"))
+        ) as backend,
+    ):
+        assert 11 == await counted(backend)
+    assert server.requests[0].startswith(b"POST /a/tokenize HTTP/1.1\r\n")
+    assert b"authorization: Bearer k-1" in server.requests[0]
+    assert {
+        "model": "m",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "add_generation_prompt": True,
+    } == read(server.requests[0])
+
+
+async def test_llama_cpp_counts_tokens_of_what_its_template_makes() -> None:
+    """Two questions, over one connection."""
+    answers = answer(200, b'{"prompt": "<user>Hi"}'), answer(200, b'{"tokens": [5, 6, 7]}')
+    async with (
+        raw_server(answering(*answers)) as server,
+        aclosing(ChatCompletions(Config(base_url=server.url, tokenizer="llama.cpp"))) as backend,
+    ):
+        assert 3 == await counted(backend)
+    assert [b"POST /apply-template", b"POST /tokenize"] == [each.split(b" HTTP")[0] for each in server.requests]
+    assert {"content": "<user>Hi", "add_special": True, "parse_special": True} == read(server.requests[1])
+    assert 1 == len(server.peers)
+
+
+async def test_without_a_tokenizer_nothing_is_asked() -> None:
+    """Whoever wants to know may estimate."""
+    async with aclosing(ChatCompletions(Config(base_url="http://127.0.0.1:1"))) as backend:
+        with pytest.raises(UpstreamError) as caught:
+            await counted(backend)
+    assert caught.value.fault == "unavailable"
+
+
+async def test_a_tokenizer_that_is_slow_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A count is not worth waiting for."""
+    monkeypatch.setattr("antiphon.backends.upstream.replies.COUNT_SECONDS", 0.05)
+    async with (
+        raw_server(answering()) as server,
+        aclosing(ChatCompletions(Config(base_url=server.url, tokenizer="vllm"))) as backend,
+    ):
+        with pytest.raises(UpstreamError) as caught:
+            await counted(backend)
+    assert caught.value.fault == "timeout"
 
 
 def test_an_unknown_setting_is_refused() -> None:

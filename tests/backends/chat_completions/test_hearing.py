@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -12,9 +13,12 @@ from hypothesis import strategies as st
 
 from antiphon.backends import UpstreamError
 from antiphon.backends.chat_completions import Decoder
-from antiphon.core.deltas import Call, Delta, Finish, Refused, Text, Thought
+from antiphon.core.deltas import Call, Delta, Finish, Keepsake, Refused, Summary, Text, Thought
 from antiphon.protocol.content import Logprob, TopLogprob
 from antiphon.protocol.response import InputTokens, OutputTokens, Usage
+
+if TYPE_CHECKING:
+    from antiphon.backends.chat_completions.config import ThinkTags
 
 CASSETTES = Path(__file__).parent.parent / "cassettes" / "chat_completions"
 
@@ -28,6 +32,11 @@ def spent(heard: int, said: int, *, cached: int = 0, thought: int = 0) -> Usage:
         output_tokens_details=OutputTokens(reasoning_tokens=thought),
         total_tokens=heard + said,
     )
+
+
+def logprob(token: str) -> Logprob:
+    """A token of the recordings."""
+    return Logprob(token=token, logprob=-0.5, bytes=list(token.encode()))
 
 
 YES = TopLogprob(token="Yes", logprob=-0.25, bytes=[89, 101, 115])
@@ -54,13 +63,40 @@ SAID: dict[str, list[Delta]] = {
         Finish("max_output_tokens", spent(3, 3)),
     ],
     "azure-filtered.sse": [Text("Well"), Text(", then"), Finish("content_filter", spent(7, 2))],
-    "vllm-reasoning.sse": [Thought("Let me"), Thought(" see."), Text("42"), Finish("stop", spent(15, 6))],
+    "vllm-reasoning.sse": [
+        Thought("Let me"),
+        Thought(" see."),
+        Text("42"),
+        Finish("stop", spent(15, 6, thought=5)),
+    ],
     "vllm-call.sse": [
         Call("0", "search", '{"q": "caf'),
         Call("0", arguments='é"}'),
         Finish("stop", spent(30, 11)),
     ],
-    "llama-cpp-text.sse": [Thought("Hm."), Text("Hi"), Text(" there"), Finish("stop", spent(10, 3, cached=4))],
+    "vllm-think-tags.sse": [
+        Thought("Größe"),
+        Thought(" <2"),
+        Thought("?"),
+        Text("Ja", [logprob("Ja")]),
+        Text(".", [logprob(".")]),
+        Finish("stop", spent(12, 10, thought=8)),
+    ],
+    "vllm-no-thought.sse": [Text("Hi"), Finish("stop", spent(12, 5))],
+    "vllm-prompted-thinking.sse": [
+        Thought("Okay"),
+        Thought(", 2"),
+        Thought("."),
+        Text("Fo"),
+        Text("ur"),
+        Finish("stop", spent(12, 8, thought=5)),
+    ],
+    "llama-cpp-text.sse": [
+        Thought("Hm."),
+        Text("Hi"),
+        Text(" there"),
+        Finish("stop", spent(10, 3, cached=4, thought=1)),
+    ],
     "llama-cpp-call.sse": [
         Call("0", "add", "{"),
         Call("0", arguments='"a":1,'),
@@ -96,7 +132,34 @@ SAID: dict[str, list[Delta]] = {
         Thought(" yes"),
         Text("Yes"),
         Text("."),
-        Finish("max_output_tokens", spent(4, 4)),
+        Finish("max_output_tokens", spent(4, 4, thought=3)),
+    ],
+    "mistral-think-tags.sse": [
+        Thought("Hm."),
+        Thought(" Yes."),
+        Call("0", "add", "{}"),
+        Finish("stop", spent(9, 8, thought=5)),
+    ],
+    "openrouter-summary.sse": [
+        Summary("**Adding**", 0),
+        Summary(" Two.", 0),
+        Summary("**Done**", 1),
+        Keepsake(
+            "encrypted",
+            '{"type":"reasoning.encrypted","data":"gAAAAABo9x","format":"openai-responses-v1","id":"rs_0a1b","index":2}',
+        ),
+        Text("Four"),
+        Finish("stop", spent(8, 70, thought=64)),
+    ],
+    "openrouter-signature.sse": [
+        Thought("Let me"),
+        Thought(" see."),
+        Keepsake(
+            "signature",
+            '{"type":"reasoning.text","signature":"ErUBCkYI","format":"anthropic-claude-v1","index":0}',
+        ),
+        Call("0", "add", '{"a":1}'),
+        Finish("stop", spent(8, 20, thought=10)),
     ],
     "interleaved-calls.sse": [
         Call("0", "get_weather", '{"x"'),
@@ -115,6 +178,9 @@ SAID: dict[str, list[Delta]] = {
         Finish("stop", spent(5, 6)),
     ],
 }
+
+OPEN = frozenset({"vllm-prompted-thinking.sse"})
+"""Recordings of models whose template writes the opening tag into the prompt."""
 
 FAULTS = {
     "vllm-error.sse": ("server_error", "The model's server reported an error."),
@@ -139,11 +205,16 @@ FAULTS = {
 }
 
 
-def hear(*chunks: bytes) -> list[Delta]:
+def hear(*chunks: bytes, think_tags: ThinkTags = "auto") -> list[Delta]:
     """Decode a whole stream, cut as given."""
-    decoder = Decoder()
+    decoder = Decoder(think_tags)
     deltas = [delta for chunk in chunks for delta in decoder.feed(chunk)]
     return deltas + decoder.end()
+
+
+def recorded(name: str, *chunks: bytes) -> list[Delta]:
+    """Decode a recording, cut as given, with the settings of its upstream."""
+    return hear(*chunks, think_tags="open" if name in OPEN else "auto")
 
 
 def frame(**choice: object) -> bytes:
@@ -160,21 +231,21 @@ def test_every_cassette_is_heard() -> None:
 @pytest.mark.parametrize("name", SAID)
 def test_a_recorded_stream_becomes_deltas(name: str) -> None:
     """Each dialect says what the recording holds."""
-    assert SAID[name] == hear((CASSETTES / name).read_bytes())
+    assert SAID[name] == recorded(name, (CASSETTES / name).read_bytes())
 
 
 @pytest.mark.parametrize("name", SAID)
 def test_a_cut_at_any_byte_changes_nothing(name: str) -> None:
     """Two reads say the same as one, wherever they part, inside of a character too."""
     stream = (CASSETTES / name).read_bytes()
-    assert [] == [cut for cut in range(len(stream)) if hear(stream[:cut], stream[cut:]) != SAID[name]]
+    assert [] == [cut for cut in range(len(stream)) if recorded(name, stream[:cut], stream[cut:]) != SAID[name]]
 
 
 @pytest.mark.parametrize("name", SAID)
 def test_a_stream_may_come_byte_by_byte(name: str) -> None:
     """The smallest reads say the same as one."""
     stream = (CASSETTES / name).read_bytes()
-    assert SAID[name] == hear(*(stream[place : place + 1] for place in range(len(stream))))
+    assert SAID[name] == recorded(name, *(stream[place : place + 1] for place in range(len(stream))))
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -326,8 +397,59 @@ def test_any_text_survives_any_cutting(pieces: list[str], draw: st.DataObject) -
     stream = b"".join(frame(delta={"content": piece}) for piece in pieces) + b"data: [DONE]\n\n"
     cuts = sorted(draw.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
     edges = [0, *cuts, len(stream)]
-    heard = hear(*(stream[start:end] for start, end in pairwise(edges)))
-    assert [*(Text(piece) for piece in pieces), Finish("stop")] == heard
+    *heard, finish = hear(*(stream[start:end] for start, end in pairwise(edges)), think_tags="off")
+    assert ([Text(piece) for piece in pieces], Finish("stop")) == (heard, finish)
+
+
+def test_a_thought_in_tags_before_a_call_ends_with_it() -> None:
+    """A call may come before the closing tag does, and a refusal too."""
+    call = {"tool_calls": [{"index": 0, "function": {"name": "add", "arguments": "{}"}}]}
+    done = b"data: [DONE]\n\n"
+    begun = frame(delta={"content": "<think>Hm </th"})
+    assert [Thought("Hm"), Thought(" </th"), Call("0", "add", "{}"), Finish("stop")] == hear(
+        begun, frame(delta=call), done
+    )
+    assert [Thought("Hm"), Thought(" </th"), Refused("No."), Finish("stop")] == hear(
+        begun, frame(delta={"refusal": "No."}), done
+    )
+
+
+def test_an_upstream_that_tells_thoughts_apart_itself_has_no_tags_in_its_text() -> None:
+    """A template may be said to open a thought, and a parser behind it may take it out nevertheless."""
+    heard = hear(
+        frame(delta={"reasoning_content": "Hm."}),
+        frame(delta={"content": "Four </think>"}),
+        b"data: [DONE]\n\n",
+        think_tags="open",
+    )
+    assert [Thought("Hm."), Text("Four </think>"), Finish("stop")] == heard
+
+
+def test_parts_of_content_have_no_tags() -> None:
+    """Whoever sends parts tells which are thoughts."""
+    parts = [{"type": "text", "text": "<think>"}]
+    assert [Text("<think>"), Text("<think>"), Finish("stop")] == hear(
+        frame(delta={"content": parts}), frame(delta={"content": "<think>"}), b"data: [DONE]\n\n"
+    )
+
+
+@pytest.mark.parametrize("details", [None, [], "x", [7], [{"type": 1}], [{"type": "reasoning.other"}]])
+def test_details_that_are_none_say_nothing(details: object) -> None:
+    """The plain reasoning beside them is heard, and text goes on as before."""
+    said = {"reasoning": "Hm.", "reasoning_details": details}
+    assert [Thought("Hm."), Text("<think>"), Finish("stop")] == hear(
+        frame(delta=said), frame(delta={"content": "<think>", "reasoning_details": details}), b"data: [DONE]\n\n"
+    )
+
+
+def test_a_summary_after_a_kept_thought_begins_anew() -> None:
+    """The parts of each thought are counted from 0."""
+    first = {"type": "reasoning.summary", "summary": "One.", "index": 0}
+    kept = {"type": "reasoning.encrypted", "data": "gAAA"}
+    second = {"type": "reasoning.summary", "summary": "Two.", "index": 4}
+    heard = hear(frame(delta={"reasoning_details": [first, kept, second]}), b"data: [DONE]\n\n")
+    token = '{"type":"reasoning.encrypted","data":"gAAA"}'
+    assert [Summary("One.", 0), Keepsake("encrypted", token), Summary("Two.", 0), Finish("stop")] == heard
 
 
 @given(st.lists(st.binary(max_size=40), max_size=8))

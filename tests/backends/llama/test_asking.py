@@ -12,6 +12,7 @@ from antiphon.core.turn import Choice, Function, Turn
 from antiphon.protocol.content import InputText
 from antiphon.protocol.items import Item, Message
 from antiphon.protocol.settings import FormatJsonObject, FormatJsonSchema, FormatText, TextConfig
+from antiphon.protocol.tool_settings import CustomGrammar
 
 ITEMS: list[Item] = [Message(role="user", content=[InputText(text="hi")])]
 ONE = Function("one", Raw(b'{"type":"object","properties":{"a":{"type":"string","pattern":"^\\\\d$"}}}'))
@@ -148,3 +149,21 @@ def test_the_functions_of_a_turn_share_what_the_engine_can_bear() -> None:
     functions = asked(Turn(ITEMS, functions=[Function(f"f{n}", wide) for n in range(20)])).turn.functions
     assert len(msgspec.json.decode(functions[0].parameters)["properties"]) == 400
     assert msgspec.json.decode(functions[-1].parameters)["properties"] == {}
+
+
+INPUT = Raw(b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}')
+DIGITS = Function("custom", INPUT, grammar=CustomGrammar(syntax="regex", definition="[0-9]{3}"))
+
+
+def test_a_grammar_is_a_pattern_that_the_arguments_are_held_to() -> None:
+    """llama.cpp holds every call to the schema of its function."""
+    function = asked(Turn(ITEMS, functions=[DIGITS])).turn.functions[0]
+    assert "[0-9]{3}" in msgspec.json.decode(function.parameters)["properties"]["input"]["pattern"]
+
+
+def test_a_grammar_holds_for_a_forced_call_and_is_not_for_the_model_to_read() -> None:
+    """The schema has its pattern, the instructions have not."""
+    turn = asked(Turn(ITEMS, functions=[DIGITS], choice=Choice("required"))).turn
+    assert turn.text is not None
+    assert "[0-9]{3}" in msgspec.json.encode(turn.text.format).decode()
+    assert "[0-9]{3}" not in (turn.instructions or "")

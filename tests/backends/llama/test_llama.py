@@ -169,6 +169,43 @@ async def test_the_small_model_answers_where_only_it_was_fetched(
     await backend.aclose()
 
 
+class CountingSpeaker(Speaker):
+    """A backend that counts, too."""
+
+    async def count(self, turn: Turn) -> int:
+        """One for each function and each item; a turn that nobody can count is an error."""
+        self.asked.turns.append(turn)
+        if turn.instructions == "break":
+            raise UpstreamError("server_error", "Failed to parse grammar.")
+        return len(turn.functions) + len(turn.items)
+
+
+async def test_tokens_are_counted_of_what_the_model_would_be_asked(tmp_path: Path) -> None:
+    """A forced call is told in words, and so it is counted."""
+    path = tmp_path / "mine.gguf"
+    path.write_bytes(b"GGUF")
+    asked = Asked()
+    command = [*FAKE_CHILD, "ok"]
+    backend = Llama(Config(model=str(path)), lambda _url, _key: CountingSpeaker([], asked), command=command)
+    with anyio.fail_after(HANG_SECONDS):
+        assert [2, 1] == [await backend.count(Turn(ITEMS, functions=[MAIL])), await backend.count(FORCED)]
+        with pytest.raises(UpstreamError, match="cannot follow this JSON Schema"):
+            await backend.count(Turn(ITEMS, instructions="break", functions=[MAIL]))
+        with pytest.raises(UpstreamError, match="no input"):
+            await backend.count(Turn([]))
+    assert 3 == len(asked.turns)
+    await backend.aclose()
+
+
+async def test_a_connection_that_cannot_count_says_so(tmp_path: Path) -> None:
+    """Whoever asked may estimate."""
+    house = House(tmp_path, spoken("x"))
+    with anyio.fail_after(HANG_SECONDS), pytest.raises(UpstreamError) as caught:
+        await house.backend.count(Turn(ITEMS))
+    assert caught.value.fault == "unavailable"
+    await house.backend.aclose()
+
+
 async def test_an_unknown_model_is_told_at_once() -> None:
     """A wrong configuration does not wait for the first request."""
     with pytest.raises(UnknownModelError, match="qwen9"):

@@ -28,6 +28,7 @@ from antiphon.core.turn import Choice, Function, Turn
 from antiphon.protocol.content import InputText
 from antiphon.protocol.items import Item, Message
 from antiphon.protocol.settings import FormatJsonSchema, TextConfig
+from antiphon.protocol.tool_settings import CustomGrammar
 from tests.backends.llama.schemas import SELF, WORST
 from tests.patient import HANG_SECONDS
 
@@ -60,7 +61,7 @@ TREE: dict[str, object] = {
 
 def connect(base_url: str, key: str) -> ChatCompletions:
     """What wiring passes in."""
-    return ChatCompletions(ChatConfig(base_url=base_url, api_key=key))
+    return ChatCompletions(ChatConfig(base_url=base_url, api_key=key, tokenizer="llama.cpp"))
 
 
 def user(text: str) -> list[Item]:
@@ -256,3 +257,23 @@ async def test_the_engine_dies_with_its_server() -> None:
             parent.kill()
             await anyio.wait_readable(watched)  # it has ended
             os.close(watched)
+
+
+@pytest.mark.parametrize("functions", [[], [WEATHER]])
+async def test_tokens_are_counted_as_the_model_reads_them(backend: Llama, functions: list[Function]) -> None:
+    """The count is the usage of the same turn."""
+    turn = Turn(user("Grüße, 世界 👋"), instructions="Be brief.", functions=functions, max_output_tokens=1)
+    finish = (await hear(backend, turn))[-1]
+    assert isinstance(finish, Finish)
+    assert finish.usage is not None
+    assert finish.usage.input_tokens == await backend.count(turn)
+
+
+async def test_a_forced_call_of_a_custom_tool_fits_its_grammar(backend: Llama) -> None:
+    """The grammar is a pattern of its input."""
+    parameters = b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}'
+    grammar = CustomGrammar(syntax="regex", definition="[A-Z]{3}-[0-9]{2}")
+    function = Function("ticket", Raw(parameters), "Books a ticket", grammar=grammar)
+    turn = Turn(user("Book ABC-12."), functions=[function], choice=Choice("required"), max_output_tokens=60)
+    arguments = "".join(delta.arguments for delta in await hear(backend, turn) if isinstance(delta, Call))
+    assert re.fullmatch("[A-Z]{3}-[0-9]{2}", msgspec.json.decode(arguments)["input"])

@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 from msgspec import Raw
+from msgspec.structs import replace
 
 from antiphon.backends import UpstreamError
 from antiphon.backends.responses import Config, to_wire
-from antiphon.core.turn import Choice, Function, Turn
+from antiphon.backends.responses.asking import mended, to_count
+from antiphon.core.turn import Choice, Function, Hints, Thinking, Turn
 from antiphon.protocol.calls import (
+    ApplyPatchCall,
+    ApplyPatchCallOutput,
+    CreateFile,
     ExecAction,
     LocalShellCall,
     LocalShellCallOutput,
@@ -20,7 +25,12 @@ from antiphon.protocol.calls import (
     McpCall,
     McpListTools,
     McpToolListing,
+    OutcomeExit,
     SearchAction,
+    ShellAction,
+    ShellCall,
+    ShellCallOutput,
+    ShellOutput,
     WebSearchCall,
 )
 from antiphon.protocol.content import (
@@ -41,8 +51,10 @@ from antiphon.protocol.items import (
     Message,
     ReasoningItem,
 )
+from antiphon.protocol.request import CacheRequest
 from antiphon.protocol.settings import FormatJsonSchema, FormatText, Reasoning, TextConfig
-from antiphon.protocol.tools import McpTool
+from antiphon.protocol.tool_settings import CustomGrammar, ShellLocal
+from antiphon.protocol.tools import ApplyPatchTool, CustomTool, LocalShellTool, McpTool, ShellTool
 
 if TYPE_CHECKING:
     from typing import Any  # parsed JSON
@@ -121,7 +133,7 @@ def test_every_setting_has_its_name_on_the_wire() -> None:
             format=FormatJsonSchema(name="n", schema_={"type": "object", "default": None}, strict=True),
             verbosity="high",
         ),
-        user="u-1",
+        hints=Hints(user="u-1"),
     )
     body = asked(turn)
     assert {name: body[name] for name in body if name not in {"input", "model", "stream", "store"}} == {
@@ -131,7 +143,7 @@ def test_every_setting_has_its_name_on_the_wire() -> None:
         "presence_penalty": 0.1,
         "frequency_penalty": 0.0,
         "max_output_tokens": 64,
-        "include": ["message.output_text.logprobs"],
+        "include": ["message.output_text.logprobs", "reasoning.encrypted_content"],
         "top_logprobs": 3,
         "reasoning": {"effort": "low", "summary": "auto"},
         "text": {
@@ -295,29 +307,253 @@ def test_calls_and_outputs_go_as_they_are() -> None:
         ),
         called("c", "sql", '{"input":"select 1"}'),
         answered("c", "1"),
-        called("d", "local_shell", '{"type":"exec","command":["ls"],"env":{}}'),
+        called("d", "local_shell", '{"command":["ls"]}'),
         answered("d", "{}"),
     ]
 
 
-def test_thoughts_go_back_only_where_they_are_sealed() -> None:
-    """Nothing else of a thought can be taken back."""
-    assert told(
-        ReasoningItem(id="rs_1", summary=[SummaryText(text="open")], content=[ReasoningText(text="raw")]),
-        ReasoningItem(
-            id="rs_2",
-            summary=[SummaryText(text="short")],
-            content=[ReasoningText(text="raw")],
-            encrypted_content="gAAA",
-            status="completed",
-        ),
-    ) == [
-        {
-            "type": "reasoning",
-            "summary": [{"type": "summary_text", "text": "short"}],
-            "encrypted_content": "gAAA",
-        }
+SHORT = [SummaryText(text="short")]
+THOUGHTS: list[Item] = [
+    ReasoningItem(id="rs_1", summary=[], encrypted_content="our own seal"),
+    ReasoningItem(id="rs_2", summary=SHORT, content=[ReasoningText(text="raw")], status="completed"),
+    ReasoningItem(id="rs_3", summary=SHORT),
+    ReasoningItem(id="rs_4", summary=[]),
+]
+THINKING = {
+    "rs_2": Thinking("raw", "encrypted", "gAAA", "m"),
+    "rs_3": Thinking("raw", "encrypted", "", "m"),
+    "rs_4": Thinking("", "signature", "not ours", "m"),
+}
+
+
+def test_thoughts_go_back_as_the_upstream_gave_them() -> None:
+    """What the item itself says is the caller's business; one that is not to be seen again is left out."""
+    body = asked(Turn(THOUGHTS, thoughts=THINKING))
+    summary = [{"type": "summary_text", "text": "short"}]
+    assert [{"type": "reasoning", "summary": summary, "encrypted_content": "gAAA"}] == body["input"]
+    assert ["reasoning.encrypted_content"] == body["include"]
+
+
+def test_thoughts_in_plain_text_go_back_where_the_operator_says_so() -> None:
+    """An open model's server takes them, with their id."""
+    body = asked(Turn(THOUGHTS, thoughts=THINKING), Config(base_url="http://127.0.0.1:1", send_reasoning=True))
+    summary = [{"type": "summary_text", "text": "short"}]
+    content = [{"type": "reasoning_text", "text": "raw"}]
+    assert [
+        {"type": "reasoning", "summary": summary, "encrypted_content": "gAAA"},
+        {"type": "reasoning", "summary": summary, "content": content, "id": "rs_3"},
+    ] == body["input"]
+
+
+def test_encrypted_thoughts_are_not_asked_for_where_the_operator_says_so() -> None:
+    """Some upstreams know no such thing."""
+    config = Config(base_url="http://127.0.0.1:1", encrypted_reasoning=False)
+    assert "include" not in asked(Turn([], reasoning=Reasoning(effort="low")), config)
+
+
+HINTS = Hints(
+    user="u",
+    safety_identifier="s",
+    metadata={"a": "b"},
+    tier="flex",
+    prompt_cache_key="k",
+    prompt_cache_retention="24h",
+    prompt_cache_options=CacheRequest(mode="explicit", ttl="12h", prewarm=True, comparison_response_id="resp_1"),
+)
+
+
+def test_hints_go_on_to_an_upstream_that_knows_them_all() -> None:
+    """But for what would keep the model from answering, or names a response of ours."""
+    names = {"user", "safety_identifier", "metadata", "service_tier"}
+    body = asked(Turn([], hints=HINTS))
+    assert {name: body[name] for name in body if name in names or name.startswith("prompt_cache")} == {
+        "user": "u",
+        "safety_identifier": "s",
+        "metadata": {"a": "b"},
+        "service_tier": "flex",
+        "prompt_cache_key": "k",
+        "prompt_cache_retention": "24h",
+        "prompt_cache_options": {"mode": "explicit", "ttl": "12h"},
+    }
+
+
+def test_only_the_hints_that_the_operator_names_go_on() -> None:
+    """The others are nobody's business there."""
+    config = Config(base_url="http://127.0.0.1:1", hints=("safety_identifier",))
+    assert {"input", "stream", "store", "safety_identifier"} == asked(Turn([], hints=HINTS), config).keys()
+
+
+NATIVE = Config(base_url="http://127.0.0.1:1", native_tools=["custom", "shell", "local_shell", "apply_patch"])
+GRAMMAR = CustomGrammar(syntax="lark", definition="start: /a+/")
+CLIENTS = [
+    Function("sql", SCHEMA, "Asks.", tool=CustomTool(name="sql"), grammar=GRAMMAR),
+    Function("db__sql", SCHEMA, tool=CustomTool(name="sql")),
+    Function("sh", SCHEMA, "Runs.", tool=ShellTool(environment=ShellLocal(skills=None))),
+    Function("local_shell", SCHEMA, tool=LocalShellTool()),
+    Function("patch", SCHEMA, tool=ApplyPatchTool()),
+    Function("f", SCHEMA),
+]
+
+
+def test_tools_that_the_upstream_knows_are_told_as_what_they_are() -> None:
+    """With their grammars, and by the names that they have in the turn."""
+    grammar = {"type": "grammar", "syntax": "lark", "definition": "start: /a+/"}
+    assert asked(Turn([], functions=CLIENTS), NATIVE)["tools"] == [
+        {"type": "custom", "name": "sql", "description": "Asks.", "format": grammar},
+        {"type": "custom", "name": "db__sql"},
+        {"type": "shell", "environment": {"type": "local"}},
+        {"type": "local_shell"},
+        {"type": "apply_patch"},
+        {"type": "function", "name": "f", "parameters": json.loads(bytes(SCHEMA)), "strict": False},
     ]
+
+
+def test_tools_that_the_upstream_does_not_know_are_told_as_functions() -> None:
+    """So is each of another type than those that the operator names."""
+    config = Config(base_url="http://127.0.0.1:1", native_tools=["shell"])
+    assert ["function"] * 6 == [tool["type"] for tool in asked(Turn([], functions=CLIENTS))["tools"]]
+    assert ["function", "function", "shell", "function", "function", "function"] == [
+        tool["type"] for tool in asked(Turn([], functions=CLIENTS), config)["tools"]
+    ]
+    assert [{"type": "shell"}] == asked(Turn([], functions=[Function("s", SCHEMA, tool=ShellTool())]), config)["tools"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "wire"),
+    [
+        (Choice("required", ["sql"]), {"type": "custom", "name": "sql"}),
+        (Choice("required", ["sh"]), {"type": "shell"}),
+        (Choice("required", ["patch"]), {"type": "apply_patch"}),
+        (
+            Choice("required", ["local_shell"]),
+            {"type": "allowed_tools", "mode": "required", "tools": [{"type": "local_shell"}]},
+        ),
+        (
+            Choice("auto", ["sql", "patch", "f"]),
+            {
+                "type": "allowed_tools",
+                "mode": "auto",
+                "tools": [
+                    {"type": "custom", "name": "sql"},
+                    {"type": "apply_patch"},
+                    {"type": "function", "name": "f"},
+                ],
+            },
+        ),
+    ],
+)
+def test_a_choice_of_such_a_tool_names_it_as_what_it_is(choice: Choice, wire: object) -> None:
+    """The API cannot demand the older shell but as the only one that is allowed."""
+    assert wire == asked(Turn([], functions=CLIENTS, choice=choice), NATIVE)["tool_choice"]
+
+
+DONE = ShellOutput(stdout="x", stderr="", outcome=OutcomeExit(exit_code=0))
+LONG = "call_" + "a" * 59
+CALLS: list[Item] = [
+    CustomToolCall(id="ctc_1", call_id=LONG, name="sql", namespace="db", input="select 1"),
+    CustomToolCallOutput(id="ctco_1", call_id=LONG, output="1"),
+    CustomToolCall(id="ctc_2", call_id="b", name="sql", input="select 2"),
+    FunctionCallOutput(id="fco_1", call_id="b", output=[InputText(text="2")]),
+    ShellCall(id="sh_1", call_id="c", action=ShellAction(commands=["ls"])),
+    ShellCallOutput(id="sho_1", call_id="c", output=[DONE]),
+    LocalShellCall(id="lsh_1", call_id="d", action=ExecAction(command=["ls"])),
+    LocalShellCallOutput(id="lsho_1", call_id="d", output="{}"),
+    ApplyPatchCall(id="apc_1", call_id="e", operation=CreateFile(path="a", diff="+b")),
+    ApplyPatchCallOutput(id="apco_1", call_id="e", output="ok"),
+    FunctionCall(id="fc_1", call_id="f", name="f", arguments="{}"),
+    FunctionCallOutput(id="fco_2", call_id="f", output="ok"),
+]
+
+
+def test_calls_of_such_tools_go_back_as_what_they_are() -> None:
+    """With their outputs, whichever form a client gave those; the upstream knows none of our ids."""
+    outcome = {"type": "exit", "exit_code": 0}
+    action = {"commands": ["ls"], "max_output_length": None, "timeout_ms": None}
+    assert asked(Turn(CALLS), NATIVE)["input"] == [
+        {"type": "custom_tool_call", "call_id": LONG, "name": "db__sql", "input": "select 1"},
+        {"type": "custom_tool_call_output", "call_id": LONG, "output": "1"},
+        {"type": "custom_tool_call", "call_id": "b", "name": "sql", "input": "select 2"},
+        {"type": "custom_tool_call_output", "call_id": "b", "output": [{"type": "input_text", "text": "2"}]},
+        {"type": "shell_call", "status": "completed", "action": action, "call_id": "c"},
+        {
+            "type": "shell_call_output",
+            "status": "completed",
+            "call_id": "c",
+            "output": [{"stdout": "x", "stderr": "", "outcome": outcome}],
+        },
+        {
+            "type": "local_shell_call",
+            "id": "lsh_1",
+            "status": "completed",
+            "action": {"type": "exec", "command": ["ls"], "env": {}},
+            "call_id": "d",
+        },
+        {"type": "local_shell_call_output", "id": "lsho_1", "call_id": "d", "output": "{}"},
+        {
+            "type": "apply_patch_call",
+            "status": "completed",
+            "call_id": "e",
+            "operation": {"type": "create_file", "path": "a", "diff": "+b"},
+        },
+        {"type": "apply_patch_call_output", "status": "completed", "call_id": "e", "output": "ok"},
+        called("f", "f"),
+        answered("f", "ok"),
+    ]
+
+
+@pytest.mark.parametrize("item", [CALLS[1], CALLS[5], CALLS[7], CALLS[9]])
+def test_an_output_whose_call_is_not_told_as_such_is_that_of_a_function(item: Item) -> None:
+    """The two must fit each other."""
+    assert ["function_call_output"] == [told["type"] for told in asked(Turn([item]), NATIVE)["input"]]
+
+
+def test_a_call_that_was_answered_here_is_no_clients() -> None:
+    """A hosted shell has run it, and its output is known."""
+    turn = Turn([CALLS[4]], outputs={"sh_1": "x"})
+    assert ["function_call", "function_call_output"] == [told["type"] for told in asked(turn, NATIVE)["input"]]
+
+
+def test_an_image_in_an_output_of_such_a_tool_must_be_whole_as_well() -> None:
+    """The upstream has no file of ours."""
+    output = CustomToolCallOutput(call_id="b", output=[InputImage(file_id="file-1")])
+    with pytest.raises(UpstreamError, match="only by URL"):
+        asked(Turn([CALLS[2], output]), NATIVE)
+
+
+def test_what_is_counted_is_the_prompt_alone() -> None:
+    """The same input and tools as are sent, and nothing of the answer."""
+    turn = Turn(
+        CALLS,
+        model="m",
+        instructions="Be brief.",
+        functions=CLIENTS,
+        choice=Choice("required"),
+        parallel_tool_calls=False,
+        reasoning=Reasoning(effort="low"),
+        text=TextConfig(verbosity="low"),
+        max_output_tokens=64,
+        hints=HINTS,
+    )
+    whole, counted = asked(turn, NATIVE), json.loads(to_count(turn, NATIVE))
+    names = {"model", "instructions", "input", "tools", "tool_choice", "parallel_tool_calls", "reasoning", "text"}
+    assert {name: whole[name] for name in names} == counted
+
+
+REFUSED = {"error": {"message": "Encrypted content is not supported with this model.", "param": "include"}}
+
+
+def test_what_an_upstream_refuses_is_left_out_next_time() -> None:
+    """Encrypted reasoning, or one hint after the other; anything else is the caller's to mend."""
+    turn = Turn([], reasoning=Reasoning(effort="low"), hints=HINTS)
+    config = Config(base_url="http://127.0.0.1:1")
+    refused = json.dumps(REFUSED).encode()
+    assert replace(config, encrypted_reasoning=False) == mended(turn, config, refused)
+    assert mended(Turn([]), config, refused) is None
+    unknown = b'{"error": {"message": "Unknown parameter: \'metadata\'.", "param": "metadata"}}'
+    kept = ("user", "safety_identifier", "service_tier", "prompt_cache_key", "prompt_cache_retention")
+    assert replace(config, hints=(*kept, "prompt_cache_options")) == mended(turn, config, unknown)
+    assert mended(Turn([]), config, unknown) is None
+    assert mended(turn, config, b'{"error": {"message": "Bad.", "param": "metadata"}}') is None
 
 
 def test_calls_that_were_answered_here_are_told_as_functions() -> None:

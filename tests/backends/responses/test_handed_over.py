@@ -59,7 +59,7 @@ def test_what_the_upstreams_tools_made_is_the_callers() -> None:
     """A list, two calls of which one failed, and the answer; the server's secret goes on, and comes back to nobody."""
     with handing_over("openai-mcp.sse") as (client, bodies):
         response = client.responses.create(model="m", input="hi", tools=[WIKI])
-    assert ["mcp_list_tools", "mcp_call", "mcp_call", "message"] == [item.type for item in response.output]
+    assert ["mcp_list_tools", "reasoning", "mcp_call", "mcp_call", "message"] == [item.type for item in response.output]
     assert ["completed", "failed"] == [item.status for item in response.output if item.type == "mcp_call"]
     assert [WIKI] == bodies[0]["tools"]
     assert "secret-token" not in response.to_json()

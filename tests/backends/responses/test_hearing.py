@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -11,10 +12,28 @@ from hypothesis import strategies as st
 
 from antiphon.backends import UpstreamError
 from antiphon.backends.responses import Decoder
-from antiphon.core.deltas import Began, Call, Delta, Finish, Made, Refused, Text, Thought, Went, Wrote
+from antiphon.core.deltas import (
+    Began,
+    Call,
+    Cited,
+    Delta,
+    Finish,
+    Keepsake,
+    Made,
+    Refused,
+    Summary,
+    Text,
+    Thought,
+    Voice,
+    Went,
+    Wrote,
+)
 from antiphon.protocol.calls import McpApprovalRequest, McpCall, McpHttpError, McpListTools, McpToolListing
-from antiphon.protocol.content import Logprob, TopLogprob
+from antiphon.protocol.content import FilePath, Logprob, TopLogprob, UrlCitation
 from antiphon.protocol.response import InputTokens, OutputTokens, Usage
+
+if TYPE_CHECKING:
+    from antiphon.backends.responses.config import NativeTool
 
 CASSETTES = Path(__file__).parent.parent / "cassettes" / "responses"
 MCPL = "mcpl_034c5e93e2fa45ad006a2c2b74d53c819dbb"
@@ -60,6 +79,10 @@ FAILED = McpCall(
     server_label="wiki",
     error=McpHttpError(code=500, message="An unknown error occurred while executing the tool."),
 )
+SHOWN_ONLY = Keepsake("encrypted", "")
+"""The end of a thought of which the upstream wants nothing back."""
+
+NAMES: dict[NativeTool, str] = {"shell": "shell", "apply_patch": "patch", "local_shell": "local_shell"}
 YES = TopLogprob(token="Yes", logprob=-0.25, bytes=[89, 101, 115])
 
 SAID: dict[str, list[Delta]] = {
@@ -86,16 +109,27 @@ SAID: dict[str, list[Delta]] = {
         Finish("stop", spent(3, 3)),
     ],
     "openai-summary.sse": [
-        Thought("**Adding**\n\nTwo"),
-        Thought(" and two."),
-        Thought("\n\n"),
-        Thought("**Checking**"),
-        Thought("\n\n"),
-        Thought("Sure."),
+        Summary("**Adding**\n\nTwo", 0),
+        Summary(" and two.", 0),
+        Summary("**Checking**", 1),
+        SHOWN_ONLY,
+        Summary("Sure.", 0),
+        SHOWN_ONLY,
         Text("Four"),
         Finish("stop", spent(11, 90, thought=64)),
     ],
+    "openai-encrypted.sse": [
+        Keepsake("encrypted", "gAAAAABsilent"),
+        Summary("**Adding**\n\n", 0),
+        Summary("Two", 0),
+        Keepsake("encrypted", "gAAAAABshown"),
+        Voice("final_answer"),
+        Text("Four"),
+        Cited(UrlCitation(url="https://example.com/sums", title="Sums", start_index=0, end_index=4)),
+        Finish("stop", spent(11, 90, thought=64)),
+    ],
     "openai-two-calls.sse": [
+        SHOWN_ONLY,
         Call("0", "weather"),
         Call("0", arguments='{"city":'),
         Call("0", arguments='"Oslo"}'),
@@ -112,17 +146,41 @@ SAID: dict[str, list[Delta]] = {
     ],
     "openai-refusal.sse": [Refused("I cannot"), Refused(" do that."), Finish("stop", spent(9, 4))],
     "openai-phases.sse": [
+        Voice("commentary"),
         Text("Let me look."),
-        Text("\n\n"),
+        Voice("final_answer"),
         Text("It is"),
         Text("\nblue."),
         Finish("stop", spent(9, 9)),
+    ],
+    "openai-shell.sse": [
+        Call("0", "shell"),
+        Call("0", arguments='{"commands":["ls \\"'),
+        Call("0", arguments='é\\"'),
+        Call("0", arguments='","pwd'),
+        Call("0", arguments='"],"timeout_ms":1000,"max_output_length":4096}'),
+        Finish("stop", spent(20, 12)),
+    ],
+    "openai-apply-patch.sse": [
+        Call("0", "patch"),
+        Call("0", arguments='{"type":"update_file","path":"a.py","diff":"@@\\n-é'),
+        Call("0", arguments="\\n+e\\n"),
+        Call("0", arguments='"}'),
+        Call("1", "patch"),
+        Call("1", arguments='{"type":"delete_file","path":"b.py"}'),
+        Finish("stop", spent(20, 12)),
+    ],
+    "openai-local-shell.sse": [
+        Call("0", "local_shell"),
+        Call("0", arguments='{"command":["ls","-a"],"env":{},"working_directory":"/tmp"}'),
+        Finish("stop", spent(20, 12)),
     ],
     "openai-incomplete.sse": [Text("Once upon"), Text(" a"), Finish("max_output_tokens", spent(8, 16))],
     "azure-filtered.sse": [Text("Well"), Finish("content_filter", spent(8, 2))],
     "vllm-reasoning-and-calls.sse": [
         Thought("Let me"),
         Thought(" see."),
+        SHOWN_ONLY,
         Call("0", "add"),
         Call("0", arguments='{"a":'),
         Call("0", arguments="1}"),
@@ -132,6 +190,7 @@ SAID: dict[str, list[Delta]] = {
     ],
     "openai-mcp.sse": [
         *LISTED,
+        SHOWN_ONLY,
         Began(BEGUN),
         Went(MCP + "01", "response.mcp_call.in_progress"),
         Wrote(MCP + "01", '{"q":"fjord"}'),
@@ -154,7 +213,7 @@ SAID: dict[str, list[Delta]] = {
         Text("Deep."),
         Finish("stop", spent(300, 40, cached=128)),
     ],
-    "openai-mcp-approval.sse": [*LISTED, Began(ASK), Made(ASK), Finish("stop", spent(200, 20))],
+    "openai-mcp-approval.sse": [*LISTED, SHOWN_ONLY, Began(ASK), Made(ASK), Finish("stop", spent(200, 20))],
     "openai-mcp-parallel-lists.sse": [
         Began(listing("01")),
         Began(listing("02", "files")),
@@ -184,7 +243,7 @@ FAULTS = {
 
 def hear(*chunks: bytes, hosted: bool = True) -> list[Delta]:
     """Decode a whole stream, cut as given."""
-    decoder = Decoder(hosted=hosted)
+    decoder = Decoder(hosted=hosted, names=NAMES)
     deltas = [delta for chunk in chunks for delta in decoder.feed(chunk)]
     return deltas + decoder.end()
 
@@ -249,7 +308,7 @@ def test_what_the_upstreams_tools_make_is_ignored_where_it_was_handed_none() -> 
     """The rest is heard, and the types of what is not are known."""
     decoder = Decoder()
     deltas = decoder.feed((CASSETTES / "openai-mcp.sse").read_bytes())
-    assert [Text("Deep."), Finish("stop", spent(300, 40, cached=128))] == deltas
+    assert [SHOWN_ONLY, Text("Deep."), Finish("stop", spent(300, 40, cached=128))] == deltas
     assert {"mcp_list_tools", "mcp_call"} == decoder.ignored
 
 
@@ -288,6 +347,174 @@ def test_a_call_without_a_name_is_an_error() -> None:
     """Nobody can run it."""
     with pytest.raises(UpstreamError, match="without naming it"):
         hear(added({"type": "function_call", "id": "fc_1"}))
+
+
+def text(delta: str, index: int) -> bytes:
+    """A piece of a message."""
+    return frame("response.output_text.delta", item_id=f"msg_{index}", output_index=index, delta=delta)
+
+
+def thought(delta: str, index: int, part: int | None = 0) -> bytes:
+    """A piece of raw reasoning."""
+    return frame("response.reasoning_text.delta", item_id="rs", output_index=index, content_index=part, delta=delta)
+
+
+def done(item: dict[str, object], index: int = 0) -> bytes:
+    """An item is finished."""
+    return frame("response.output_item.done", item=item, output_index=index)
+
+
+REASONING: dict[str, object] = {"type": "reasoning", "id": "rs", "summary": []}
+
+
+def test_messages_without_a_word_about_themselves_are_one_with_a_blank_line_between() -> None:
+    """What the second one cites is counted from the beginning of the first; a call or a thought parts them."""
+    path = {"type": "file_path", "file_id": "f", "index": 1}
+    cited = frame("response.output_text.annotation.added", annotation=path, output_index=1)
+    call: dict[str, object] = {"type": "function_call", "id": "fc", "name": "add", "arguments": "{}"}
+    assert [
+        Text("One."),
+        Text("\n\n"),
+        Text("Two."),
+        Cited(FilePath(file_id="f", index=7)),
+        Call("0", "add"),
+        Call("0", arguments="{}"),
+        Text("Three."),
+        Cited(FilePath(file_id="f", index=1)),
+        Finish("stop"),
+    ] == hear(
+        text("One.", 0), text("Two.", 1), cited, added(call, 2), done(call, 2), text("Three.", 3), cited, COMPLETED
+    )
+
+
+def test_a_message_after_a_tool_that_is_not_heard_of_goes_on_after_a_blank_line() -> None:
+    """To the caller nothing stands between the two."""
+    search: dict[str, object] = {"type": "web_search_call", "id": "ws", "status": "completed"}
+    assert [Text("One."), Text("\n\n"), Text("Two."), Finish("stop")] == hear(
+        text("One.", 0), added(search, 1), done(search, 1), text("Two.", 2), COMPLETED
+    )
+
+
+def test_what_is_cited_in_an_unknown_way_is_skipped() -> None:
+    """The API grows."""
+    cited = frame("response.output_text.annotation.added", annotation={"type": "footnote"}, output_index=0)
+    assert [Text("One."), Finish("stop")] == hear(text("One.", 0), cited, COMPLETED)
+
+
+@pytest.mark.parametrize("phase", ["aside", None, ["commentary"]])
+def test_a_message_of_an_unknown_phase_is_a_message(phase: object) -> None:
+    """It begins with its first word."""
+    message: dict[str, object] = {"type": "message", "id": "msg", "phase": phase}
+    assert [Text("One."), Finish("stop")] == hear(added(message), text("One.", 0), COMPLETED)
+
+
+def test_raw_reasoning_has_a_blank_line_between_its_parts() -> None:
+    """And each item is a thought of its own, whether or not its end is told; an empty piece says nothing."""
+    assert [
+        Thought("One."),
+        Thought("\n\n"),
+        Thought("Two."),
+        SHOWN_ONLY,
+        Thought("Three."),
+        SHOWN_ONLY,
+        Finish("stop"),
+    ] == hear(
+        added(REASONING),
+        thought("One.", 0),
+        thought("", 0, 1),
+        thought("Two.", 0, 1),
+        added(REASONING, 1),
+        thought("Three.", 1, None),
+        done(REASONING, 1),
+        COMPLETED,
+    )
+
+
+def test_reasoning_by_its_older_name_is_heard() -> None:
+    """Open Responses calls its events otherwise."""
+    piece = frame("response.reasoning.delta", item_id="rs", output_index=0, delta="Hm.")
+    assert [Thought("Hm."), SHOWN_ONLY, Finish("stop")] == hear(added(REASONING), piece, done(REASONING), COMPLETED)
+
+
+def test_reasoning_that_comes_in_one_piece_is_heard() -> None:
+    """Some upstreams send no pieces; those that do say it once."""
+    whole: dict[str, object] = {
+        **REASONING,
+        "summary": [{"type": "summary_text", "text": "Short."}, {"type": "summary_text", "text": ""}],
+        "content": [{"type": "reasoning_text", "text": "Long."}, {"type": "reasoning_text", "text": "More."}],
+        "encrypted_content": "gAAA",
+    }
+    kept = Keepsake("encrypted", "gAAA")
+    assert [Summary("Short.", 0), Thought("Long.\n\nMore."), kept, Finish("stop")] == hear(done(whole), COMPLETED)
+    piece = frame("response.reasoning_summary_text.delta", item_id="rs", output_index=0, delta="Short.")
+    empty = frame("response.reasoning_summary_text.delta", item_id="rs", output_index=0, delta="")
+    assert [Summary("Short.", 0), kept, Finish("stop")] == hear(empty, piece, done(whole), COMPLETED)
+
+
+SHELL: dict[str, object] = {"type": "shell_call", "id": "sh", "action": {"commands": ["ls", "", "pwd"]}}
+PATCH: dict[str, object] = {
+    "type": "apply_patch_call",
+    "id": "apc",
+    "operation": {"type": "create_file", "path": "a", "diff": "+b"},
+}
+COMMAND: dict[str, object] = {"type": "local_shell_call", "id": "lsh", "action": {"type": "exec", "command": ["ls"]}}
+
+
+def command(delta: str, index: int) -> bytes:
+    """A piece of a command."""
+    return frame("response.shell_call_command.delta", output_index=0, command_index=index, delta=delta)
+
+
+def diff(delta: str) -> bytes:
+    """A piece of a diff."""
+    return frame("response.apply_patch_call_operation_diff.delta", item_id="apc", output_index=0, delta=delta)
+
+
+@pytest.mark.parametrize(
+    ("frames", "arguments"),
+    [
+        ([done(SHELL)], '{"commands":["ls","","pwd"]}'),
+        ([added(SHELL), done(SHELL), done(SHELL)], '{"commands":["ls","","pwd"]}'),
+        ([added(SHELL), command("l", 0), command("s", 0), done(SHELL)], '{"commands":["ls","","pwd"]}'),
+        ([added(SHELL), command("ls", 0), command("pwd", 2), done(SHELL)], '{"commands":["ls","","pwd"]}'),
+        ([done({**SHELL, "action": {"commands": [], "timeout_ms": 5}})], '{"commands":[],"timeout_ms":5}'),
+        ([done({**SHELL, "action": {"commands": []}})], '{"commands":[]}'),
+        ([added(PATCH), diff(""), diff("+"), diff("b"), done(PATCH)], '{"type":"create_file","path":"a","diff":"+b"}'),
+        ([done(PATCH)], '{"type":"create_file","path":"a","diff":"+b"}'),
+        (
+            [added({**PATCH, "operation": None}), diff("+"), done(PATCH)],
+            '{"type":"create_file","path":"a","diff":"+b"}',
+        ),
+        (
+            [added(COMMAND), frame("response.function_call_arguments.delta", item_id="lsh", delta="{"), done(COMMAND)],
+            '{"command":["ls"]}',
+        ),
+        ([added(COMMAND), done(COMMAND)], '{"command":["ls"]}'),
+    ],
+)
+def test_a_call_of_a_native_tool_is_that_of_its_function(frames: list[bytes], arguments: str) -> None:
+    """Whatever of it comes in fragments, its arguments are the same JSON."""
+    begun, *rest, finish = hear(*frames, COMPLETED)
+    assert isinstance(begun, Call)
+    assert arguments == "".join(call.arguments for call in rest if isinstance(call, Call))
+    assert Finish("stop") == finish
+
+
+@pytest.mark.parametrize("item", [SHELL, PATCH, COMMAND])
+def test_a_call_of_a_native_tool_that_the_turn_has_not_is_ignored(item: dict[str, object]) -> None:
+    """Nobody has offered it."""
+    decoder = Decoder()
+    assert [Finish("stop")] == decoder.feed(added(item) + command("ls", 0) + done(item) + COMPLETED)
+    assert {item["type"]} == decoder.ignored
+
+
+@pytest.mark.parametrize(
+    "item", [{**SHELL, "action": None}, {**COMMAND, "action": 7}, {**PATCH, "operation": {"path": 7}}]
+)
+def test_a_call_of_a_native_tool_that_says_nothing_is_an_error(item: dict[str, object]) -> None:
+    """Nobody can make it."""
+    with pytest.raises(UpstreamError, match="no event of the Responses API"):
+        hear(done(item))
 
 
 def test_an_event_of_an_unknown_type_is_skipped() -> None:

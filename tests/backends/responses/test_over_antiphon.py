@@ -91,7 +91,7 @@ def test_a_text_is_streamed_as_it_is_spoken(client: OpenAI) -> None:
 
 def test_functions_are_called_and_answered_along_a_chain(client: OpenAI) -> None:
     """Two calls side by side, their outputs, and the answer that knows them."""
-    events = streamed(client, input="How is the weather?", tools=[WEATHER])
+    events = streamed(client, input="How is the weather?", tools=[WEATHER], reasoning={"summary": "auto"})
     first = last(events)
     calls = [item for item in first.output if item.type == "function_call"]
     assert [{"city": "Paris"}, {"city": "Oslo"}] == [json.loads(call.arguments) for call in calls]

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 import anyio
 import msgspec
 import pytest
+from msgspec import Raw
 
 from antiphon.backends import UpstreamError
 from antiphon.backends.responses import Config, Responses
-from antiphon.core.deltas import Delta, Finish, Text
-from antiphon.core.turn import Turn
+from antiphon.core.deltas import Call, Delta, Finish, Text
+from antiphon.core.turn import Function, Hints, Turn
 from antiphon.protocol.content import InputText
 from antiphon.protocol.items import Message
-from antiphon.protocol.tools import McpTool
+from antiphon.protocol.settings import Reasoning
+from antiphon.protocol.tools import LocalShellTool, McpTool
 from tests.backends.responses.test_hearing import CASSETTES, SAID
 from tests.backends.upstream.raw_server import CHUNKED, answering, raw_server
 from tests.patient import HANG_SECONDS
@@ -288,9 +290,97 @@ async def test_items_that_nobody_asked_for_are_one_line_of_the_log(caplog: pytes
             raw_server(answering(stream)) as server,
             aclosing(Responses(Config(base_url=server.url))) as backend,
         ):
-            assert Text("Deep.") == (await hear(backend))[0]
+            assert Text("Deep.") == (await hear(backend))[-2]
     [line] = [record for record in caplog.records if record.name == "antiphon.backends.responses"]
     assert ("upstream_ignored", ["mcp_call", "mcp_list_tools"]) == (line.__dict__["action"], line.__dict__["types"])
+
+
+def read(request: bytes) -> dict[str, object]:
+    """The body of a request."""
+    body: dict[str, object] = json.loads(request.partition(b"\r\n\r\n")[2])
+    return body
+
+
+async def test_what_an_upstream_does_not_know_is_left_out_from_then_on() -> None:
+    """It is asked once more for each, and the next turn is asked as the last answer was."""
+    sealed = answer(400, b'{"error": {"message": "Encrypted content is not supported with this model."}}')
+    metadata = answer(400, b'{"error": {"message": "Unknown parameter: metadata.", "param": "metadata"}}')
+    turn = Turn(TURN.items, reasoning=Reasoning(effort="low"), hints=Hints(user="u", metadata={"a": "b"}))
+    async with (
+        raw_server(answering(sealed, metadata, STREAM, STREAM)) as server,
+        aclosing(Responses(Config(base_url=server.url))) as backend,
+    ):
+        assert await hear(backend, turn) == await hear(backend, turn) == [Text("Hello"), Finish("stop")]
+    sent = [[name for name in ("include", "metadata", "user") if name in read(each)] for each in server.requests]
+    assert [["include", "metadata", "user"], ["metadata", "user"], ["user"], ["user"]] == sent
+
+
+async def test_an_effort_that_the_upstream_refuses_is_named() -> None:
+    """With those that it takes, in the words of the API."""
+    message = (
+        "Unsupported value: 'minimal' is not supported with the 'o4' model. Supported values are: 'low' and 'high'."
+    )
+    refusal = answer(400, json.dumps({"error": {"message": message, "param": "reasoning.effort"}}).encode())
+    turn = Turn(TURN.items, model="mine", reasoning=Reasoning(effort="minimal"))
+    async with (
+        raw_server(answering(refusal)) as server,
+        aclosing(Responses(Config(base_url=server.url))) as backend,
+    ):
+        with pytest.raises(UpstreamError) as caught:
+            await hear(backend, turn)
+    expected = (
+        "Unsupported value: 'minimal' is not supported with the 'mine' model. Supported values are: 'low' and 'high'."
+    )
+    assert (expected, "reasoning.effort") == (str(caught.value), caught.value.param)
+
+
+async def test_a_native_tool_is_heard_by_its_functions_name() -> None:
+    """Whatever it is called in the turn."""
+    stream = CHUNKED + chunk((CASSETTES / "openai-local-shell.sse").read_bytes()) + END
+    function = Function("sh", Raw(b"{}"), tool=LocalShellTool())
+    async with (
+        raw_server(answering(stream)) as server,
+        aclosing(Responses(Config(base_url=server.url, native_tools=["local_shell"]))) as backend,
+    ):
+        assert Call("0", "sh") == (await hear(backend, Turn(TURN.items, functions=[function])))[0]
+
+
+async def test_the_upstream_counts_tokens() -> None:
+    """By a route of its own, the version and the key with it."""
+    counted = answer(200, b'{"object": "response.input_tokens", "input_tokens": 11}')
+    async with (
+        raw_server(answering(counted)) as server,
+        aclosing(Responses(Config(base_url=f"{server.url}/openai", api_version="v1", api_key="k-1"))) as backend,
+    ):
+        with anyio.fail_after(HANG_SECONDS):
+            assert 11 == await backend.count(TURN)
+    assert {"POST /openai/responses/input_tokens?api-version=v1 HTTP/1.1", "api-key: k-1"} <= lines_of(
+        server.requests[0]
+    )
+    assert {"input"} == read(server.requests[0]).keys()
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        (answer(404, b""), "unavailable"),
+        (answer(405, b"{}"), "unavailable"),
+        (answer(200, b'{"count": 7}'), "unavailable"),
+        (answer(200, b"<html>"), "unavailable"),
+        (answer(429, b'{"error": {"message": "slow"}}'), "rate_limit_exceeded"),
+        (answer(401, b'{"error": {"message": "secret-key"}}'), "misconfigured"),
+    ],
+)
+async def test_an_upstream_that_cannot_count_says_so(given: bytes, fault: str) -> None:
+    """Whoever asked may estimate."""
+    async with (
+        raw_server(answering(given)) as server,
+        aclosing(Responses(Config(base_url=server.url, api_key="secret-key"))) as backend,
+    ):
+        with anyio.fail_after(HANG_SECONDS), pytest.raises(UpstreamError) as caught:
+            await backend.count(TURN)
+    assert fault == caught.value.fault
+    assert "secret-key" not in f"{caught.value} {caught.value.detail}"
 
 
 def test_an_unknown_setting_is_refused() -> None:

@@ -14,11 +14,37 @@ from msgspec import Raw
 import antiphon.backends.scripted
 from antiphon.backends import UpstreamError
 from antiphon.backends.scripted import Config, Scripted, ScriptError
-from antiphon.core.deltas import Call, Delta, Finish, Refused, Text, Thought
-from antiphon.core.turn import Choice, Function, Turn
-from antiphon.protocol.calls import McpCall
-from antiphon.protocol.content import InputImage, InputText, Logprob, OutputText, RefusalPart, TopLogprob
-from antiphon.protocol.items import FunctionCall, FunctionCallOutput, Message
+from antiphon.core.deltas import (
+    Call,
+    Cited,
+    Delta,
+    Finish,
+    Keepsake,
+    Refused,
+    Summary,
+    Text,
+    Thought,
+    Voice,
+)
+from antiphon.core.turn import Choice, Function, Thinking, Turn
+from antiphon.protocol.calls import (
+    ApplyPatchCallOutput,
+    LocalShellCallOutput,
+    McpCall,
+    OutcomeExit,
+    ShellCallOutput,
+    ShellOutput,
+)
+from antiphon.protocol.content import (
+    InputImage,
+    InputText,
+    Logprob,
+    OutputText,
+    RefusalPart,
+    TopLogprob,
+    UrlCitation,
+)
+from antiphon.protocol.items import CustomToolCallOutput, FunctionCall, FunctionCallOutput, Message
 from antiphon.protocol.response import InputTokens, OutputTokens, Usage
 from antiphon.protocol.settings import FormatJsonObject, FormatJsonSchema, TextConfig
 from tests.patient import HANG_SECONDS
@@ -286,3 +312,106 @@ def test_the_documented_script_is_a_script(tmp_path: Path) -> None:
     file.write_text(shown)
     Scripted(Config(script=str(file)))
     assert "tokens_per_second" in shown
+
+
+MARKED = """
+[[replies]]
+steps = [
+    { thought = "Where?" },
+    { summary = ["**Looking", " it up**"] },
+    { pause_ms = 0 },
+    { summary = "**Done**" },
+    { keepsake = { token = "gAAA" } },
+    { keepsake = { form = "redacted", token = "x" } },
+    { voice = "commentary" },
+    { text = "One moment." },
+    { summary = "Again" },
+    { keepsake = {} },
+    { voice = "final_answer" },
+    { text = "Paris" },
+    { cite = { type = "url_citation", url = "https://example.com", title = "A", start_index = 0, end_index = 5 } },
+]
+"""
+
+
+async def test_a_script_says_what_a_server_says_beside_its_model() -> None:
+    """Parts of summaries, keepsakes, voices and citations: they cost no token, and no limit cuts them off."""
+    turn = Turn([user("Where?")], max_output_tokens=4)
+    assert [
+        Thought("Where?"),
+        Summary("**Looking", 0),
+        Summary(" it up**", 0),
+        Summary("**Done**", 1),
+        Keepsake("encrypted", "gAAA"),
+        Keepsake("redacted", "x"),
+        Voice("commentary"),
+        Text("One"),
+        Text(" moment."),
+        Summary("Again", 0),
+        Keepsake("encrypted", ""),
+        Voice("final_answer"),
+        Text("Paris"),
+        Cited(UrlCitation(url="https://example.com", title="A", start_index=0, end_index=5)),
+        Finish("stop", spent(1, 4, thought=1)),
+    ] == await hear(turn, MARKED)
+
+
+@pytest.mark.parametrize(
+    ("thinking", "said"),
+    [
+        ({"rs_1": Thinking("In Paris, I think."), "rs_2": Thinking()}, "Yes"),
+        ({"rs_1": Thinking("", "encrypted", "Paris")}, "Yes"),
+        ({"rs_1": Thinking("In Rome.")}, "No"),
+        ({}, "No"),
+    ],
+)
+async def test_a_reply_may_want_a_thought_to_be_shown_again(thinking: dict[str, Thinking], said: str) -> None:
+    """The text of a thought, or what came with it."""
+    script = """
+    [[replies]]
+    remembers = "Paris"
+    steps = [{ text = "Yes" }]
+    [[replies]]
+    steps = [{ text = "No" }]
+    """
+    assert Text(said) == (await hear(Turn([user("Hi")], thoughts=thinking), script))[0]
+
+
+DONE = ShellOutput(stdout="5 degrees", stderr="", outcome=OutcomeExit(exit_code=0))
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        CustomToolCallOutput(call_id="c", output="5 degrees"),
+        LocalShellCallOutput(call_id="c", output="5 degrees"),
+        ShellCallOutput(call_id="c", output=[DONE]),
+        ApplyPatchCallOutput(call_id="c", output="5 degrees"),
+    ],
+)
+async def test_the_output_of_any_tool_of_the_clients_is_read(output: Item) -> None:
+    """A script for a shell is written like one for a function."""
+    script = """
+    [[replies]]
+    when = "5 degrees"
+    after_output = true
+    outputs = 1
+    steps = [{ text = "Cold" }]
+    """
+    assert Text("Cold") == (await hear(Turn([user("Hi"), output]), script))[0]
+
+
+async def test_tokens_are_counted_as_usage_does() -> None:
+    """Words, those of the thoughts that are shown again with them."""
+    turn = Turn([*CALLED], instructions="Be brief.", thoughts={"rs_1": Thinking("Let me see.")})
+    finish = (await hear(turn))[-1]
+    assert isinstance(finish, Finish)
+    assert finish.usage is not None
+    assert 10 == finish.usage.input_tokens == await Scripted(Config()).count(turn)
+
+
+@pytest.mark.parametrize("name", ["when", "remembers"])
+def test_a_pattern_that_is_none_is_told_by_its_name(name: str) -> None:
+    """Whoever wrote the script finds the place."""
+    with pytest.raises(msgspec.ValidationError, match=f"`{name}` is no regular expression"):
+        msgspec.convert({"replies": [{name: "("}]}, Config)

@@ -6,9 +6,12 @@ import json
 
 import pytest
 
-from antiphon.backends.upstream.faults import fault_of_answer, rejects_field
+from antiphon.backends.upstream.faults import fault_of_answer, fault_of_turn, rejects_field
+from antiphon.core.turn import Turn
+from antiphon.protocol.settings import Reasoning
 
 TOO_LONG = "Your input exceeds the context window of this model. Please adjust your input and try again."
+UNSUPPORTED = "Unsupported parameter: 'reasoning.effort' is not supported with this model."
 INVALID = "The model's server refused the request as invalid."
 
 
@@ -157,3 +160,45 @@ def test_the_detail_is_for_the_operator_and_hides_keys() -> None:
 def test_a_field_that_an_upstream_does_not_know_is_recognised(answer: bytes, field: str, *, rejected: bool) -> None:
     """A value that is refused is no such case."""
     assert rejected is rejects_field(answer, field)
+
+
+@pytest.mark.parametrize(
+    ("answer", "field", "rejected"),
+    [
+        (body("Unknown parameter: 'user_id'."), "user", False),
+        (body("Unknown parameter: 'user'."), "user", True),
+        (body("'metadata' is only allowed when 'store' is enabled."), "metadata", True),
+    ],
+)
+def test_a_field_is_a_word_of_its_own(answer: bytes, field: str, *, rejected: bool) -> None:
+    """Its name may be part of another."""
+    assert rejected is rejects_field(answer, field)
+
+
+LOW = Turn([], model="m", reasoning=Reasoning(effort="low"))
+
+
+@pytest.mark.parametrize(
+    ("turn", "status", "answer", "message"),
+    [
+        (
+            LOW,
+            400,
+            body("reasoning effort 'low' is not supported; use \"high\" or `max`"),
+            "Unsupported value: 'low' is not supported with the 'm' model. Supported values are: 'high' and 'max'.",
+        ),
+        (LOW, 400, body("Bad.", param="reasoning_effort"), UNSUPPORTED),
+        (LOW, 422, body("Bad.", param="reasoning.effort"), UNSUPPORTED),
+        (LOW, 400, body("Bad.", param="temperature"), "Bad."),
+        (LOW, 400, b"<html>reasoning_effort</html>", INVALID),
+        (Turn([], reasoning=Reasoning()), 400, body("reasoning_effort is bad."), "reasoning_effort is bad."),
+        (Turn([]), 400, body("reasoning_effort is bad."), "reasoning_effort is bad."),
+        (LOW, 500, body("reasoning_effort is bad."), "The model's server reported an error."),
+    ],
+)
+def test_a_refused_effort_is_told_in_the_words_of_the_api(turn: Turn, status: int, answer: bytes, message: str) -> None:
+    """Only where the caller named one, and where it is the caller's fault."""
+    error = fault_of_turn(turn, status, {}, answer)
+    assert message == str(error)
+    assert (error.param == "reasoning.effort") is message.startswith("Unsupported")
+    assert error.detail is not None

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
+from functools import partial
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from antiphon.backends import UpstreamError
-from antiphon.backends.chat_completions.asking import to_wire
+from antiphon.backends.chat_completions.asking import mended, to_wire
 from antiphon.backends.chat_completions.config import Config
 from antiphon.backends.chat_completions.hearing import Decoder
+from antiphon.backends.chat_completions.tokenizing import tokenizer
 from antiphon.backends.upstream import Upstream
-from antiphon.backends.upstream.faults import fault_of_answer, rejects_field
-from antiphon.backends.upstream.replies import ERROR_LIMIT, drain, hiding, secrets_in
+from antiphon.backends.upstream.replies import UNCOUNTED, ask, drain, hiding, secrets_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     from antiphon.core.turn import Turn
 
 __all__ = ["ChatCompletions", "Config", "Decoder", "to_wire"]
-
-REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
 
 
 class ChatCompletions:
@@ -40,6 +36,7 @@ class ChatCompletions:
             connect_seconds=config.connect_timeout,
             idle_seconds=config.idle_timeout,
         )
+        self._tokenizer = tokenizer(config, _headers(config))
 
     async def stream(self, turn: Turn) -> AsyncGenerator[list[Delta], None]:
         """Ask the model and yield what it says, one list for each read. Closing the generator closes the connection.
@@ -47,7 +44,7 @@ class ChatCompletions:
         Raises `UpstreamError` for an answer with an error status, an error inside the stream and a stream cut short
         before the model has spoken.
         """
-        decoder = Decoder()
+        decoder = Decoder(self._config.think_tags)
         with hiding(self._secrets), await self._ask(turn) as reply:
             while not decoder.finished:
                 try:
@@ -59,28 +56,26 @@ class ChatCompletions:
             if not reply.is_over:
                 await drain(reply)
 
+    async def count(self, turn: Turn) -> int:
+        """Count the tokens of a turn with the upstream's tokenizer. Raises `UpstreamError`, if only for want of one."""
+        if self._tokenizer is None:
+            raise UpstreamError("unavailable", UNCOUNTED, detail='tokenizer = "none"')
+        with hiding(self._secrets):
+            return await self._tokenizer.count(turn, self._config)
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._upstream.aclose()
+        if self._tokenizer is not None:
+            await self._tokenizer.aclose()
 
     async def _ask(self, turn: Turn) -> Reply:
-        """Post the turn; if only the name of the limit is wrong, post it with the other name, and keep that."""
+        """Post the turn; what the upstream turns out not to know it is not asked again."""
         config = self._config
-        reply = await self._post(turn, config)
-        if reply.status == HTTPStatus.OK:
-            return reply
-        with reply:
-            body = await reply.read(ERROR_LIMIT)
-        limited = turn.max_output_tokens is not None and reply.status in REFUSALS
-        if limited and rejects_field(body, config.max_tokens_field):
-            other = replace(config, max_tokens_field=_other_field(config))
-            reply = await self._post(turn, other)
-            if reply.status == HTTPStatus.OK:
-                self._config = other
-                return reply
-            with reply:
-                body = await reply.read(ERROR_LIMIT)
-        raise fault_of_answer(reply.status, reply.headers, body)
+        reply, answered = await ask(turn, config, partial(self._post, turn), partial(mended, turn))
+        if answered is not config:
+            self._config = answered
+        return reply
 
     async def _post(self, turn: Turn, config: Config) -> Reply:
         return await self._upstream.post(self._path, to_wire(turn, config))
@@ -92,10 +87,6 @@ def _headers(config: Config) -> dict[str, str]:
     if config.api_version is None:
         return {"authorization": f"Bearer {config.api_key}", **config.headers}
     return {"api-key": config.api_key, **config.headers}
-
-
-def _other_field(config: Config) -> str:
-    return "max_tokens" if config.max_tokens_field == "max_completion_tokens" else "max_completion_tokens"
 
 
 def _early_end(error: UpstreamError, decoder: Decoder) -> bytes:

@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from antiphon.backends.chat_completions import shapes
 from antiphon.backends.chat_completions.messages import tell
+from antiphon.backends.upstream.faults import rejects_field
+from antiphon.backends.upstream.hints import cache_wish, passed, without_refused
+from antiphon.backends.upstream.narrowing import narrowed
 from antiphon.protocol.settings import FormatJsonObject, FormatJsonSchema, FormatText
 
 if TYPE_CHECKING:
@@ -25,12 +29,13 @@ def to_wire(turn: Turn, config: Config) -> bytes:
     """
     functions = _allowed(turn)
     limit = _given(turn.max_output_tokens)
+    hints = passed(turn.hints, config.hints)
     effort = turn.reasoning.effort if turn.reasoning else None
     request = shapes.Request(
         model=_given(config.model or turn.model),
-        messages=tell(turn, developer_role=config.developer_role, send_reasoning=config.send_reasoning),
+        messages=tell(turn, config),
         stream_options=shapes.StreamOptions() if config.stream_options else UNSET,
-        tools=[_tool(function) for function in functions] or UNSET,
+        tools=[_tool(function, config) for function in functions] or UNSET,
         tool_choice=_choice(turn, functions, named=config.named_tool_choice) if functions else UNSET,
         parallel_tool_calls=_given(turn.parallel_tool_calls) if functions else UNSET,
         response_format=_response_format(turn),
@@ -44,9 +49,40 @@ def to_wire(turn: Turn, config: Config) -> bytes:
         top_logprobs=turn.top_logprobs or UNSET,
         reasoning_effort=_given(effort),
         verbosity=_given(turn.text.verbosity if turn.text else None),
-        user=_given(turn.user),
+        user=_given(hints.user),
+        safety_identifier=_given(hints.safety_identifier),
+        metadata=hints.metadata or UNSET,
+        service_tier=_given(hints.tier),
+        prompt_cache_key=_given(hints.prompt_cache_key),
+        prompt_cache_retention=_given(hints.prompt_cache_retention),
+        prompt_cache_options=cache_wish(hints.prompt_cache_options),
     )
     return msgspec.json.encode(request)
+
+
+def to_count(turn: Turn, config: Config) -> bytes:
+    """Write the prompt of a turn as JSON, for whoever counts its tokens. Raises `UpstreamError` as `to_wire` does."""
+    prompt = shapes.Prompt(
+        model=_given(config.model or turn.model),
+        messages=tell(turn, config),
+        tools=[_tool(function, config) for function in _allowed(turn)] or UNSET,
+    )
+    return msgspec.json.encode(prompt)
+
+
+def mended(turn: Turn, config: Config, body: bytes) -> Config | None:
+    """The settings with which a turn is asked again after an error answer; None where nothing would be otherwise.
+
+    The limit of the answer goes by its other name, and a hint or the earlier thoughts are left out, if the upstream does
+    not know them.
+    """
+    if turn.max_output_tokens is not None and rejects_field(body, config.max_tokens_field):
+        is_new = config.max_tokens_field == "max_completion_tokens"
+        return replace(config, max_tokens_field="max_tokens" if is_new else "max_completion_tokens")
+    if turn.thoughts and config.send_reasoning and rejects_field(body, config.reasoning_field):
+        return replace(config, send_reasoning=False)
+    wish = without_refused(turn.hints, config.hints, body)
+    return None if wish is None else replace(config, hints=wish)
 
 
 def _given(value: T | None) -> T | UnsetType:
@@ -58,7 +94,8 @@ def _allowed(turn: Turn) -> list[Function]:
     return turn.functions if names is None else [function for function in turn.functions if function.name in names]
 
 
-def _tool(function: Function) -> shapes.Tool:
+def _tool(function: Function, config: Config) -> shapes.Tool:
+    function = narrowed(function) if config.grammars == "pattern" else function
     return shapes.Tool(
         shapes.Function(
             name=function.name,

@@ -6,7 +6,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from antiphon.backends.upstream.hints import Wish
+
 Seconds = Annotated[float, Meta(gt=0)]
+ThinkTags = Literal["auto", "open", "off"]
+ReasoningField = Literal["reasoning_content", "reasoning", "reasoning_details", "think_tags"]
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -18,8 +22,15 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     What upstreams differ in: ``max_tokens_field`` names the limit of the answer; if it is refused, the other is
     tried and kept. ``stream_options`` asks for usage. ``developer_role`` keeps the role ``developer``, which most know
     only as ``system``. ``named_tool_choice`` demands a single function by its name; without it that function is the
-    only one sent and ``required`` (llama.cpp takes a name for ``auto``). ``send_reasoning`` gives earlier thoughts back
-    as ``reasoning_content``.
+    only one sent and ``required`` (llama.cpp takes a name for ``auto``).
+
+    Reasoning: ``think_tags`` looks for a thought in tags at the very beginning of the answer (``auto``), or takes the
+    answer to begin inside of one (``open``). ``send_reasoning`` gives earlier thoughts back, in the form that
+    ``reasoning_field`` names, unless the upstream refuses them.
+
+    ``hints`` names the hints of a request that go on to the upstream; one that is refused is left out from then on.
+    ``grammars = "pattern"`` turns the grammar of a custom tool into a pattern in a strict schema. ``tokenizer`` names
+    the API that counts the tokens of a prompt.
 
     ``connect_timeout`` and ``idle_timeout`` are in seconds; the second bounds each silence, that before the first byte
     included.
@@ -34,6 +45,11 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stream_options: bool = True
     developer_role: bool = False
     named_tool_choice: bool = True
-    send_reasoning: bool = False
+    think_tags: ThinkTags = "auto"
+    send_reasoning: bool = True
+    reasoning_field: ReasoningField = "reasoning_content"
+    hints: Wish = ("user",)
+    grammars: Literal["off", "pattern"] = "off"
+    tokenizer: Literal["none", "vllm", "llama.cpp"] = "none"
     connect_timeout: Seconds = 10.0
     idle_timeout: Seconds = 600.0

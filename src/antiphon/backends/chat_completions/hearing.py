@@ -5,6 +5,8 @@ Every upstream has its own dialect of the same chunks; the tests hold one record
 * A chunk may bring any mix of thought, content, refusal, calls, a finish reason and usage, or nothing at all.
 * Usage comes in a chunk of its own after the finish reason, or with it, or in every chunk; the last one counts.
 * Calls carry an index, or an id, or neither; see `Calls`.
+* Reasoning comes in a field of its own, as a list of details (see `Details`), or in tags (see `Tags`). An upstream that
+  does not count it is believed to have thought as large a share of its tokens as of its characters.
 * The stream ends with ``[DONE]``, or simply ends. A finish reason or ``[DONE]`` must have come.
 * A plain chat completion, from an upstream that ignores ``stream``, is one chunk with a ``message``.
 """
@@ -14,17 +16,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct
+from msgspec.structs import replace
 
 from antiphon.backends import UpstreamError
-from antiphon.backends.chat_completions.calling import Calls, Fragment, Named
+from antiphon.backends.chat_completions.calling import Calls, Fragment
+from antiphon.backends.chat_completions.chunks import NONE, Chunk, Said
+from antiphon.backends.chat_completions.details import Details
+from antiphon.backends.chat_completions.thinking import Tags, estimated
 from antiphon.backends.upstream.faults import Complaint, fault_of_event, read_complaint
 from antiphon.backends.upstream.framing import Frames
-from antiphon.core.deltas import Finish, Refused, Text, Thought
+from antiphon.core.deltas import Call, Finish, Refused, Summary, Text, Thought
 from antiphon.protocol.content import Logprob, TopLogprob
 from antiphon.protocol.response import InputTokens, OutputTokens, Usage
 
 if TYPE_CHECKING:
+    from antiphon.backends.chat_completions.chunks import Choice, Chosen, Logprobs, Piece, Spent
+    from antiphon.backends.chat_completions.config import ThinkTags
     from antiphon.core.deltas import Delta, FinishReason
 
 REASONS: dict[str, FinishReason] = {
@@ -38,100 +45,24 @@ REASONS: dict[str, FinishReason] = {
 FAILURES = frozenset({"error", "abort", "insufficient_system_resource"})
 """Finish reasons of OpenRouter, vLLM and DeepSeek that mean that the upstream gave up."""
 
-
-class Candidate(Struct, frozen=True):
-    """A token with its natural-log probability; ``bytes`` is null where it has none."""
-
-    token: str
-    logprob: float
-    bytes: list[int] | None = None
-
-
-class Chosen(Candidate, frozen=True):
-    """A token that was said, with its rivals."""
-
-    top_logprobs: list[Candidate] | None = None
-
-
-class Logprobs(Struct, frozen=True):
-    """The log-probabilities of a chunk."""
-
-    content: list[Chosen] | None = None
-
-
-class Piece(Struct, frozen=True):
-    """A part of content that is a list (Mistral): text, or thinking made of such parts."""
-
-    text: str = ""
-    thinking: list[Piece] | str = ""
-
-
-class Said(Struct, frozen=True, gc=False):
-    """What one chunk adds, or the whole message. The two names for reasoning never differ where both are sent."""
-
-    content: str | list[Piece] | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    refusal: str | None = None
-    tool_calls: list[Fragment] | None = None
-    function_call: Named | None = None
-
-
 NOTHING = Said()
-
-
-class Choice(Struct, frozen=True, gc=False):
-    """One answer of those asked for; only the first is ever asked for."""
-
-    delta: Said | None = None
-    message: Said | None = None
-    finish_reason: str | None = None
-    logprobs: Logprobs | None = None
-    index: int | None = None
-
-
-class PromptDetails(Struct, frozen=True):
-    """How much of the prompt was cached."""
-
-    cached_tokens: int | None = None
-
-
-class CompletionDetails(Struct, frozen=True):
-    """How much of the answer was thought."""
-
-    reasoning_tokens: int | None = None
-
-
-class Spent(Struct, frozen=True):
-    """Usage, in tokens. DeepSeek names the cache, and SGLang the thinking, at the top."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: PromptDetails | None = None
-    completion_tokens_details: CompletionDetails | None = None
-    prompt_cache_hit_tokens: int | None = None
-    reasoning_tokens: int | None = None
-
-
-class Chunk(Struct, frozen=True, gc=False):
-    """The fields of a chunk that matter here; all else is skipped undecoded."""
-
-    choices: list[Choice] | None = None
-    usage: Spent | None = None
-    error: Complaint | str | None = None
 
 
 class Decoder:
     """Hears one stream. ``finished`` turns true with the `Finish`, after which nothing more is heard."""
 
-    def __init__(self) -> None:
+    def __init__(self, think_tags: ThinkTags = "auto") -> None:
         self.finished = False
         self._frames = Frames()
         self._decode = msgspec.json.Decoder(Chunk).decode
         self._calls = Calls()
+        self._details = Details()
+        self._tags = Tags(think_tags)
         self._logprobs: list[Logprob] = []
         self._reason: FinishReason | None = None
-        self._usage: Usage | None = None
+        self._spent: Spent | None = None
+        self._thought = 0  # characters
+        self._said = 0
 
     @property
     def spoken(self) -> bool:
@@ -146,6 +77,8 @@ class Decoder:
         deltas: list[Delta] = []
         for event in self._frames.feed(chunk):
             self._hear(event, deltas)
+        if not self.finished:
+            self._count(deltas)
         return deltas
 
     def end(self) -> list[Delta]:
@@ -173,7 +106,7 @@ class Decoder:
         if chunk.error is not None or chunk.choices is None:
             self._check(chunk, event)
         if chunk.usage is not None:
-            self._usage = _usage(chunk.usage)
+            self._spent = chunk.usage
         for choice in chunk.choices or ():
             if not choice.index:
                 self._take(choice, deltas)
@@ -191,31 +124,49 @@ class Decoder:
 
     def _take(self, choice: Choice, deltas: list[Delta]) -> None:
         said = choice.delta or choice.message or NOTHING
-        if thought := said.reasoning_content or said.reasoning:
-            deltas.append(Thought(thought))
+        if said.reasoning_content or said.reasoning or said.reasoning_details is not NONE:
+            self._take_reasoning(said, deltas)
         if said.content is not None:
             self._take_content(said.content, choice.logprobs, deltas)
         if said.refusal:
+            deltas.extend(self._tags.flush())
             deltas.append(Refused(said.refusal))
-        for fragment in said.tool_calls or ():
-            deltas.extend(self._calls.feed(fragment))
-        if said.function_call is not None:
-            deltas.extend(self._calls.feed(Fragment(index=0, function=said.function_call)))
+        if said.tool_calls or said.function_call is not None:
+            self._take_calls(said, deltas)
         if choice.finish_reason:
             self._stop(choice.finish_reason)
 
+    def _take_reasoning(self, said: Said, deltas: list[Delta]) -> None:
+        detailed = self._details.feed(said.reasoning_details)
+        plain = said.reasoning_content or said.reasoning
+        if plain and not any(isinstance(delta, Thought | Summary) for delta in detailed):
+            detailed.insert(0, Thought(plain))
+        if detailed:
+            deltas.extend(self._tags.leave())
+            deltas.extend(detailed)
+
     def _take_content(self, content: str | list[Piece], logprobs: Logprobs | None, deltas: list[Delta]) -> None:
         if not isinstance(content, str):
+            deltas.extend(self._tags.leave())
             deltas.extend(_pieces(content))
             return
         # A token that holds only part of a character comes with its probability and no text: the next text brings it.
         if logprobs is not None and logprobs.content:
             self._logprobs.extend(_logprob(token) for token in logprobs.content)
-        if content and self._logprobs:
-            deltas.append(Text(content, self._logprobs))
-            self._logprobs = []
-        elif content:
-            deltas.append(Text(content))
+        if not content:
+            return
+        waiting, self._logprobs = self._logprobs, []
+        if self._tags.over:
+            deltas.append(Text(content, waiting))
+        else:
+            deltas.extend(self._tags.feed(content, waiting))
+
+    def _take_calls(self, said: Said, deltas: list[Delta]) -> None:
+        deltas.extend(self._tags.flush())
+        for fragment in said.tool_calls or ():
+            deltas.extend(self._calls.feed(fragment))
+        if said.function_call is not None:
+            deltas.extend(self._calls.feed(Fragment(index=0, function=said.function_call)))
 
     def _stop(self, reason: str) -> None:
         if reason in FAILURES:
@@ -225,9 +176,33 @@ class Decoder:
     def _finish(self, deltas: list[Delta]) -> None:
         if self.finished:
             return
+        deltas.extend(self._tags.flush())
         deltas.extend(self._calls.end())
-        deltas.append(Finish(self._reason or "stop", self._usage))
+        self._count(deltas)
+        deltas.append(Finish(self._reason or "stop", self._usage()))
         self.finished = True
+
+    def _count(self, deltas: list[Delta]) -> None:
+        """Count the characters that were thought, and those that were said."""
+        for delta in deltas:
+            match delta:
+                case Thought(text):
+                    self._thought += len(text)
+                case Text(text) | Refused(text):
+                    self._said += len(text)
+                case Call(_, name, arguments):
+                    self._said += len(name) + len(arguments)
+                case _:  # a summary is no token of the model's
+                    pass
+
+    def _usage(self) -> Usage | None:
+        if self._spent is None:
+            return None
+        usage = _usage(self._spent)
+        if usage.output_tokens_details.reasoning_tokens:
+            return usage
+        thought = estimated(usage.output_tokens, thought=self._thought, said=self._said)
+        return replace(usage, output_tokens_details=OutputTokens(reasoning_tokens=thought))
 
 
 def _pieces(pieces: list[Piece]) -> list[Delta]:

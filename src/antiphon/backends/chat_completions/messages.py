@@ -1,6 +1,7 @@
 """Retells a transcript as chat messages.
 
 * What the model said and called without an answer in between is one ``assistant`` message, and the answers follow it.
+* A thought goes back with what was said or called after it, in the form in which the upstream takes it, or not at all.
 * Instructions that open the transcript become one message, since many chat templates allow a system message only there.
 * A hosted call is told as a call with its output. What means nothing to a chat model is left out.
 * A tool message holds text alone, so images and files in an output follow as a ``user`` message.
@@ -14,6 +15,7 @@ from msgspec import UNSET, UnsetType
 
 from antiphon.backends import UpstreamError
 from antiphon.backends.chat_completions import shapes
+from antiphon.backends.chat_completions.details import Detail, told
 from antiphon.backends.upstream.retelling import retell, short_id
 from antiphon.protocol.content import InputAudio, InputFile, InputImage, InputText, OutputText, RefusalPart
 from antiphon.protocol.items import Message, ReasoningItem
@@ -21,6 +23,7 @@ from antiphon.protocol.items import Message, ReasoningItem
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from antiphon.backends.chat_completions.config import Config, ReasoningField
     from antiphon.backends.upstream.retelling import Answered, Called
     from antiphon.core.turn import Output, Turn
     from antiphon.protocol.content import MessagePart
@@ -30,24 +33,32 @@ ID_LIMIT = 40
 """The longest id of a call that OpenAI takes; our own ids are longer."""
 
 
-def tell(turn: Turn, *, developer_role: bool, send_reasoning: bool) -> list[shapes.Message]:
+def tell(turn: Turn, config: Config) -> list[shapes.Message]:
     """Give the messages of a turn, instructions first. Raises `UpstreamError` for a part that is a mere reference."""
-    chat = Chat(developer_role=developer_role)
+    chat = Chat(developer_role=config.developer_role, reasoning_field=config.reasoning_field)
     if turn.instructions:
         chat.instruct(turn.instructions)
     for item in turn.items:
-        _tell_item(item, turn.outputs, chat, send_reasoning=send_reasoning)
+        match item:
+            case ReasoningItem() if config.send_reasoning and (thinking := turn.thoughts.get(item.id)) is not None:
+                chat.think(thinking.text, told(thinking, [part.text for part in item.summary]))
+            case ReasoningItem():
+                pass
+            case _:
+                _tell_item(item, turn.outputs, chat)
     return chat.end()
 
 
 class Chat:
     """The messages as far as they are told, with at most one assistant message open."""
 
-    def __init__(self, *, developer_role: bool) -> None:
+    def __init__(self, *, developer_role: bool, reasoning_field: ReasoningField) -> None:
         self._instruction = shapes.Developer if developer_role else shapes.System
+        self._reasoning_field: ReasoningField = reasoning_field
         self._messages: list[shapes.Message] = []
         self._instructions: list[str] = []
         self._thoughts: list[str] = []
+        self._details: list[Detail] = []
         self._texts: list[str] = []
         self._calls: list[shapes.ToolCall] = []
         self._outputs: list[shapes.ToolOutput] = []
@@ -64,10 +75,11 @@ class Chat:
         self._settle_instructions()
         self._messages.append(shapes.User(content))
 
-    def think(self, text: str) -> None:
+    def think(self, text: str, details: list[Detail]) -> None:
         """What the model thought before it went on; its message begins here."""
         self._open(after_output=True)
-        self._thoughts.append(text)
+        self._thoughts += [text] if text else []
+        self._details += details
 
     def say(self, text: str) -> None:
         """What the model said; if it had called hosted tools before, their outputs were known to it."""
@@ -110,15 +122,25 @@ class Chat:
 
     def _close_assistant(self) -> None:
         if self._texts or self._calls:
-            self._messages.append(
-                shapes.Assistant(
-                    "\n\n".join(self._texts) if self._texts else None,
-                    tool_calls=self._calls or UNSET,
-                    reasoning_content="\n".join(self._thoughts) if self._thoughts else UNSET,
-                )
-            )
+            self._messages.append(self._assistant())
         self._messages.extend(self._outputs)
-        self._texts, self._calls, self._outputs, self._thoughts = [], [], [], []
+        self._texts, self._calls, self._outputs, self._thoughts, self._details = [], [], [], [], []
+
+    def _assistant(self) -> shapes.Assistant:
+        content = "\n\n".join(self._texts) if self._texts else None
+        thought = "\n".join(self._thoughts)
+        calls = self._calls or UNSET
+        match self._reasoning_field:
+            case "reasoning_details":
+                return shapes.Assistant(content, tool_calls=calls, reasoning_details=self._details or UNSET)
+            case _ if not thought:
+                return shapes.Assistant(content, tool_calls=calls)
+            case "reasoning_content":
+                return shapes.Assistant(content, tool_calls=calls, reasoning_content=thought)
+            case "reasoning":
+                return shapes.Assistant(content, tool_calls=calls, reasoning=thought)
+            case "think_tags":
+                return shapes.Assistant(f"<think>\n{thought}\n</think>\n\n{content or ''}", tool_calls=calls)
 
     def _settle_instructions(self) -> None:
         if self._instructions:
@@ -126,7 +148,7 @@ class Chat:
             self._instructions = []
 
 
-def _tell_item(item: Item, outputs: Mapping[str, Output], chat: Chat, *, send_reasoning: bool) -> None:
+def _tell_item(item: Item, outputs: Mapping[str, Output], chat: Chat) -> None:
     match item:
         case Message(role="user"):
             chat.user(_content(item.content))
@@ -134,19 +156,12 @@ def _tell_item(item: Item, outputs: Mapping[str, Output], chat: Chat, *, send_re
             chat.say(_text(item.content))
         case Message():
             chat.instruct(_text(item.content))
-        case ReasoningItem():
-            if send_reasoning and (thought := _thought(item)):
-                chat.think(thought)
         case _:
-            told = retell(item, outputs)
-            if told.call is not None:
-                chat.call(told.call)
-            if told.answer is not None:
-                chat.answer(told.answer)
-
-
-def _thought(item: ReasoningItem) -> str:
-    return "\n".join(part.text for part in item.content or item.summary)
+            retold = retell(item, outputs)
+            if retold.call is not None:
+                chat.call(retold.call)
+            if retold.answer is not None:
+                chat.answer(retold.answer)
 
 
 def _read(output: Output) -> str:

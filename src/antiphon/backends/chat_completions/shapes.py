@@ -6,6 +6,9 @@ from typing import Any, Literal
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from antiphon.backends.chat_completions.details import Detail
+from antiphon.backends.upstream.hints import CacheWish
+
 
 class TextPart(Struct, frozen=True, tag_field="type", tag="text"):
     """Text beside other parts."""
@@ -94,6 +97,8 @@ class Assistant(Struct, frozen=True, tag_field="role", tag="assistant"):
     content: str | None
     tool_calls: list[ToolCall] | UnsetType = UNSET
     reasoning_content: str | UnsetType = UNSET
+    reasoning: str | UnsetType = UNSET
+    reasoning_details: list[Detail] | UnsetType = UNSET
 
 
 class ToolOutput(Struct, frozen=True, tag_field="role", tag="tool"):
@@ -186,3 +191,26 @@ class Request(Struct, frozen=True, kw_only=True):
     reasoning_effort: str | UnsetType = UNSET
     verbosity: str | UnsetType = UNSET
     user: str | UnsetType = UNSET
+    safety_identifier: str | UnsetType = UNSET
+    metadata: dict[str, str] | UnsetType = UNSET
+    service_tier: str | UnsetType = UNSET
+    prompt_cache_key: str | UnsetType = UNSET
+    prompt_cache_retention: str | UnsetType = UNSET
+    prompt_cache_options: CacheWish | UnsetType = UNSET
+
+
+class Prompt(Struct, frozen=True, kw_only=True):
+    """A prompt whose tokens are to be counted, as vLLM takes it and as llama.cpp's template does."""
+
+    model: str | UnsetType = UNSET
+    messages: list[Message]
+    tools: list[Tool] | UnsetType = UNSET
+    add_generation_prompt: bool = True
+
+
+class Plain(Struct, frozen=True):
+    """Text whose tokens are to be counted (llama.cpp), its special ones among them."""
+
+    content: str
+    add_special: bool = True
+    parse_special: bool = True

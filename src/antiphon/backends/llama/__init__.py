@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct
 
-from antiphon.backends import Backend, UpstreamError
+from antiphon.backends import Backend, Counting, UpstreamError
 from antiphon.backends.llama.asking import asked
 from antiphon.backends.llama.catalog import CATALOG, DEFAULT, default_folder, locate, stand_in
 from antiphon.backends.llama.forced import ForcedCall
@@ -112,6 +112,20 @@ class Llama:
             raise await self._told(error, turn) from error
         finally:
             await lists.aclose()
+
+    async def count(self, turn: Turn) -> int:
+        """Count the tokens of a turn with the model's tokenizer, loading the model first where need be.
+
+        Raises `UpstreamError`, ``unavailable`` where the connection cannot count.
+        """
+        refuse(turn, sees=self.sees)
+        backend = await self._backend()
+        if not isinstance(backend, Counting):  # what a stranger's connection can do is known only now
+            raise UpstreamError("unavailable", "The tokenizer of this model cannot be asked.")
+        try:
+            return await backend.count(asked(turn).turn)
+        except UpstreamError as error:
+            raise await self._told(error, turn) from error
 
     async def aclose(self) -> None:
         """Close the connections and end the child process."""

@@ -13,6 +13,7 @@ from antiphon.backends.llama.errors import UnfitSchemaError
 from antiphon.backends.llama.forced import force
 from antiphon.backends.llama.keywords import Budget, Schema
 from antiphon.backends.llama.schemas import alone, fit
+from antiphon.backends.upstream.narrowing import narrowed
 from antiphon.core.turn import Choice, Function, Turn
 from antiphon.protocol.settings import FormatJsonSchema, FormatText, TextConfig
 
@@ -28,6 +29,8 @@ class Question(Struct, frozen=True):
 
 def asked(turn: Turn) -> Question:
     """Return what to ask for a turn: only the functions that may be called, and calls that must be made forced.
+
+    The grammar of a custom tool becomes a pattern, where one can say it: llama.cpp holds arguments to their schema.
 
     A function with a JSON Schema that llama.cpp would not survive takes any object instead: it may be of somebody
     else's server. Raises `UpstreamError` (``invalid_request``) where it is strict, and for such a schema of the text.
@@ -86,9 +89,12 @@ def _formed(turn: Turn) -> Turn:
 
 
 def _fitted(function: Function, prefix: str, budget: Budget) -> _Fitted:
-    """``prefix`` keeps the definitions of functions apart: llama.cpp has one room for those of all."""
+    """``prefix`` keeps the definitions of functions apart: llama.cpp has one room for those of all.
+
+    A pattern is for the grammar alone: the model would make nothing of it.
+    """
     try:
-        fitted = fit(_decoded(function), prefix, budget)
+        fitted = fit(_decoded(narrowed(function)), prefix, budget)
     except UnfitSchemaError as error:
         if function.strict:
             raise _refused(error, "tools") from error

@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from antiphon.backends.llama.schemas import placed
+from antiphon.backends.upstream.narrowing import narrowed
 from antiphon.core.deltas import Call, Text
 from antiphon.core.turn import Choice, Function, Turn
 from antiphon.protocol.settings import FormatJsonObject, FormatJsonSchema, TextConfig
@@ -138,7 +139,8 @@ def _wanted(turn: Turn) -> Schema | None:
 
 
 def _branches(functions: list[Function], wanted: Schema | None) -> Schema:
-    parameters: list[Schema] = [{"type": "object", **msgspec.json.decode(each.parameters)} for each in functions]
+    narrow = map(narrowed, functions)  # a pattern is for the grammar alone, and not for the model to read
+    parameters: list[Schema] = [{"type": "object", **msgspec.json.decode(each.parameters)} for each in narrow]
     references, definitions = placed(parameters if wanted is None else [*parameters, wanted])
     calls: list[Schema] = [
         _object({"name": {"const": function.name}, "arguments": reference})

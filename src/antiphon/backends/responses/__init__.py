@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from http import HTTPStatus
+from functools import partial
 from typing import TYPE_CHECKING
 
-from antiphon.backends.responses.asking import to_wire
+from msgspec import Struct
+
+from antiphon.backends.responses.asking import mended, to_count, to_wire
 from antiphon.backends.responses.config import Config
 from antiphon.backends.responses.hearing import Decoder
+from antiphon.backends.responses.natives import Natives
 from antiphon.backends.responses.telling import servers
 from antiphon.backends.upstream import Upstream
-from antiphon.backends.upstream.faults import fault_of_answer
-from antiphon.backends.upstream.replies import ERROR_LIMIT, confidential, drain, hiding, secrets_in
+from antiphon.backends.upstream.replies import ask, confidential, counted, drain, hiding, secrets_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -26,13 +28,19 @@ __all__ = ["Config", "Decoder", "Responses", "to_wire"]
 log = logging.getLogger(__name__)
 
 
+class Count(Struct, frozen=True):
+    """How many tokens a prompt has."""
+
+    input_tokens: int
+
+
 class Responses:
     """Speaks the Responses API to one upstream, over connections of its own."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._secrets = secrets_in(config.base_url, config.api_key, *config.headers.values())
-        self._path = "/responses" + (f"?api-version={config.api_version}" if config.api_version else "")
+        self._query = f"?api-version={config.api_version}" if config.api_version else ""
         self._upstream = Upstream(
             config.base_url,
             headers=_headers(config),
@@ -46,7 +54,8 @@ class Responses:
         Raises `UpstreamError` for an answer with an error status and for an error inside the stream; one that is cut
         short ends without `Finish`.
         """
-        decoder = Decoder(hosted=bool(turn.handed_over))
+        names = Natives(turn, self._config.native_tools).names
+        decoder = Decoder(hosted=bool(turn.handed_over), names=names)
         with hiding([*self._secrets, *_secrets(turn)]), await self._ask(turn) as reply:
             while not decoder.finished and (chunk := await reply.take()):
                 if deltas := decoder.feed(chunk):
@@ -62,17 +71,26 @@ class Responses:
                 "upstream items ignored", extra={"action": "upstream_ignored", "types": sorted(decoder.ignored)}
             )
 
+    async def count(self, turn: Turn) -> int:
+        """Let the upstream count the tokens of a turn. Raises `UpstreamError`, if only since it cannot count."""
+        with hiding([*self._secrets, *_secrets(turn)]):
+            path, body = f"/responses/input_tokens{self._query}", to_count(turn, self._config)
+            return (await counted(self._upstream, path, body, Count)).input_tokens
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._upstream.aclose()
 
     async def _ask(self, turn: Turn) -> Reply:
-        reply = await self._upstream.post(self._path, to_wire(turn, self._config))
-        if reply.status == HTTPStatus.OK:
-            return reply
-        with reply:
-            body = await reply.read(ERROR_LIMIT)
-        raise fault_of_answer(reply.status, reply.headers, body)
+        """Post the turn; what the upstream turns out not to know it is not asked again."""
+        config = self._config
+        reply, answered = await ask(turn, config, partial(self._post, turn), partial(mended, turn))
+        if answered is not config:
+            self._config = answered
+        return reply
+
+    async def _post(self, turn: Turn, config: Config) -> Reply:
+        return await self._upstream.post(f"/responses{self._query}", to_wire(turn, config))
 
 
 def _headers(config: Config) -> dict[str, str]:

@@ -8,6 +8,8 @@ from msgspec import Raw, Struct
 
 from antiphon.protocol.events import PhaseType
 
+NONE = Raw(b"null")
+
 
 class Head(Struct, frozen=True, gc=False):
     """Any event, or what is none: then there is no type."""
@@ -30,14 +32,42 @@ class Token(Rival, frozen=True):
 
 
 class Piece(Struct, frozen=True, gc=False):
-    """A piece of what an item says; ``content_index`` or ``summary_index`` tells its parts apart."""
+    """A piece of what an item says; ``content_index``, ``summary_index`` or ``command_index`` tells its parts apart."""
 
     delta: str
     item_id: str = ""
     output_index: int | None = None
     content_index: int | None = None
     summary_index: int | None = None
+    command_index: int | None = None
     logprobs: list[Token] | None = None
+
+
+class ItemHead(Struct, frozen=True):
+    """What is looked at in any item. What is open in items of other types is decoded where it is wanted."""
+
+    type: str = ""
+    id: str | None = None
+    name: str | None = None
+    phase: object = None
+    arguments: object = None
+    input: object = None
+    action: Raw = NONE
+    operation: Raw = NONE
+
+
+class Part(Struct, frozen=True):
+    """A part of what was thought, or of its summary."""
+
+    text: str = ""
+
+
+class Pondered(Struct, frozen=True):
+    """A reasoning item, whole."""
+
+    summary: list[Part] | None = None
+    content: list[Part] | None = None
+    encrypted_content: str | None = None
 
 
 class Whole(Struct, frozen=True):
@@ -47,6 +77,16 @@ class Whole(Struct, frozen=True):
     output_index: int | None = None
     arguments: str | None = None
     input: str | None = None
+
+    def as_item(self) -> ItemHead:
+        """The same, as the item says it."""
+        return ItemHead(arguments=self.arguments, input=self.input)
+
+
+class Noted(Struct, frozen=True):
+    """Something is cited in what was said last."""
+
+    annotation: Raw
 
 
 class Shown(Struct, frozen=True):
@@ -60,16 +100,6 @@ class Phase(Struct, frozen=True):
     """An item of a tool of the upstream's own goes on."""
 
     item_id: str = ""
-
-
-class ItemHead(Struct, frozen=True):
-    """What is looked at in any item. ``input`` and ``arguments`` are open in items of other types."""
-
-    type: str = ""
-    id: str | None = None
-    name: str | None = None
-    arguments: object = None
-    input: object = None
 
 
 class InputDetails(Struct, frozen=True):
@@ -125,10 +155,13 @@ PIECES = (
     "response.output_text.delta",
     "response.refusal.delta",
     "response.reasoning_text.delta",
+    "response.reasoning.delta",
     "response.reasoning_summary_text.delta",
     "response.function_call_arguments.delta",
     "response.custom_tool_call_input.delta",
     "response.mcp_call_arguments.delta",
+    "response.shell_call_command.delta",
+    "response.apply_patch_call_operation_diff.delta",
 )
 WHOLES = ("response.function_call_arguments.done", "response.custom_tool_call_input.done")
 ENDS = ("response.completed", "response.incomplete")

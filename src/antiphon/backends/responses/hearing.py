@@ -2,56 +2,62 @@
 
 * An event whose type means nothing here is skipped, and so is an item that nobody asked for: ``ignored`` has its
   type.
-* A thought is what comes as raw reasoning or as its summary. Where one part follows another, or one message another,
-  a blank line stands between them.
+* A message that says what it is for is one of its own. Where another follows without a word, a blank line stands
+  between them, and what it cites is counted from the beginning of the whole.
 * ``response.completed`` and ``response.incomplete`` end the stream, ``response.failed`` and ``error`` fail it. What
   follows is not heard.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from antiphon.backends import UpstreamError
 from antiphon.backends.responses import events
 from antiphon.backends.responses.calling import Calls
+from antiphon.backends.responses.citing import read_annotation
 from antiphon.backends.responses.hosting import TYPES, Hosted
+from antiphon.backends.responses.pondering import BREAK, Pondering
 from antiphon.backends.upstream.faults import Complaint, fault_of_event, read_complaint
 from antiphon.backends.upstream.framing import Frames
-from antiphon.core.deltas import Finish, Refused, Text, Thought, Went, Wrote
+from antiphon.core.deltas import Cited, Finish, Refused, Text, Voice, Went, Wrote
 from antiphon.protocol.content import Logprob, TopLogprob
 from antiphon.protocol.response import InputTokens, OutputTokens, Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from antiphon.backends.responses.config import NativeTool
     from antiphon.core.deltas import Delta, FinishReason
+    from antiphon.protocol.items import MessagePhase
 
-Place = tuple[Literal["text", "thought"], int | None, str]
-"""What is being said: of what sort, in which item, and in which part of a thought."""
-
-CALLS = frozenset({"function_call", "custom_tool_call"})
-PROSE = frozenset({"message", "reasoning"})
-BREAK = "\n\n"
+PHASES: dict[object, MessagePhase] = {"commentary": "commentary", "final_answer": "final_answer"}
+NO_NAMES: Mapping[NativeTool, str] = {}
 NO_EVENT = "The model's server sent something that is no event of the Responses API."
 
 
 class Decoder:
     """Hears one stream. ``finished`` turns true with the `Finish`, after which nothing more is heard.
 
-    With ``hosted`` the upstream was handed tools, and what they make is told; else it is ignored.
+    With ``hosted`` the upstream was handed tools, and what they make is told; else it is ignored. ``names`` are the
+    functions that stand for those of the client's tools which the upstream knows without a name.
     """
 
-    def __init__(self, *, hosted: bool = False) -> None:
+    def __init__(self, *, hosted: bool = False, names: Mapping[NativeTool, str] = NO_NAMES) -> None:
         self.finished = False
         self.error: UpstreamError | None = None
         self.ignored: set[str] = set()
         self._frames = Frames()
         self._head = msgspec.json.Decoder(events.Head).decode
         self._piece = msgspec.json.Decoder(events.Piece).decode
-        self._calls = Calls()
+        self._calls = Calls(names)
+        self._pondering = Pondering()
         self._hosted = Hosted() if hosted else None
-        self._place: Place | None = None
+        self._message: int | None = None  # the output index of the message that is written
+        self._start = 0  # where its text begins, in characters of the message that is told
+        self._length = 0
         self._logprobs: list[Logprob] = []
 
     def feed(self, chunk: bytes) -> list[Delta]:
@@ -93,6 +99,8 @@ class Decoder:
             return self._begin(shown) if type.endswith("added") else self._end(shown)
         if type in events.WHOLES:
             return [*self._calls.whole(msgspec.json.decode(frame, type=events.Whole))]
+        if type == "response.output_text.annotation.added":
+            return self._cite(msgspec.json.decode(frame, type=events.Noted))
         if type in events.MCP_PHASES:
             return self._go_on(type, msgspec.json.decode(frame, type=events.Phase))
         if type in events.ENDS:
@@ -106,12 +114,12 @@ class Decoder:
             case "response.output_text.delta":
                 return self._text(piece)
             case "response.refusal.delta":
-                self._place = None
+                self._break_off()
                 return [Refused(piece.delta)] if piece.delta else []
-            case "response.reasoning_text.delta":
-                return self._thought(f"text {piece.content_index}", piece)
+            case "response.reasoning_text.delta" | "response.reasoning.delta":
+                return self._pondering.think(piece)
             case "response.reasoning_summary_text.delta":
-                return self._thought(f"summary {piece.summary_index}", piece)
+                return self._pondering.summarize(piece)
             case "response.mcp_call_arguments.delta":
                 is_open = self._hosted is not None and self._hosted.is_open(piece.item_id)
                 return [Wrote(piece.item_id, piece.delta)] if is_open else []
@@ -124,36 +132,49 @@ class Decoder:
         self._logprobs = [] if piece.delta else logprobs
         if not piece.delta:
             return []
-        text = Text(piece.delta, logprobs)
-        return [Text(BREAK), text] if self._moves_to(("text", piece.output_index, "")) else [text]
+        said: list[Delta] = []
+        if self._length and piece.output_index != self._message:
+            said.append(Text(BREAK))
+            self._length += len(BREAK)
+            self._start = self._length
+        self._message = piece.output_index
+        self._length += len(piece.delta)
+        return [*said, Text(piece.delta, logprobs)]
 
-    def _thought(self, part: str, piece: events.Piece) -> list[Delta]:
-        if not piece.delta:
-            return []
-        moves = self._moves_to(("thought", piece.output_index, part))
-        return [Thought(BREAK), Thought(piece.delta)] if moves else [Thought(piece.delta)]
+    def _cite(self, noted: events.Noted) -> list[Delta]:
+        annotation = read_annotation(noted.annotation, self._start)
+        return [] if annotation is None else [Cited(annotation)]
 
-    def _moves_to(self, place: Place) -> bool:
-        """Go on in this place; whether that is another one of the same sort as before."""
-        before, self._place = self._place, place
-        return before is not None and before[0] == place[0] and before != place
+    def _break_off(self) -> None:
+        """Something that is no text comes: what is said next is another message."""
+        self._start = self._length = 0
 
     def _begin(self, shown: events.Shown) -> list[Delta]:
         item = msgspec.json.decode(shown.item, type=events.ItemHead)
-        if item.type in PROSE:
-            return []
-        if item.type in CALLS:
-            self._place = None
+        if item.type == "message":
+            phase = PHASES.get(item.phase) if isinstance(item.phase, str) else None
+            if phase is None:
+                return []
+            self._break_off()
+            return [Voice(phase)]
+        if item.type == "reasoning":
+            self._break_off()
+            return self._pondering.begin()
+        if self._calls.knows(item.type):
+            self._break_off()
             return [*self._calls.begin(item, shown.output_index)]
         if self._hosted is not None and item.type in TYPES:
-            self._place = None
+            self._break_off()
             return self._hosted.begin(shown.item)
         self.ignored.add(item.type)
         return []
 
     def _end(self, shown: events.Shown) -> list[Delta]:
         item = msgspec.json.decode(shown.item, type=events.ItemHead)
-        if item.type in CALLS:
+        if item.type == "reasoning":
+            self._break_off()
+            return self._pondering.end(msgspec.json.decode(shown.item, type=events.Pondered))
+        if self._calls.knows(item.type):
             return [*self._calls.end(item, shown.output_index)]
         if self._hosted is not None and item.type in TYPES:
             return self._hosted.end(shown.item)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from antiphon.backends.upstream.hints import CacheWish
 from antiphon.core.turn import Output
 from antiphon.protocol.calls import McpApprovalRequest, McpCall, McpListTools
-from antiphon.protocol.content import MessagePart, SummaryText
+from antiphon.protocol.content import MessagePart, ReasoningText, SummaryText
 from antiphon.protocol.items import Role
 
 Bare = dict[str, object]
@@ -41,11 +43,13 @@ class Answered(Struct, frozen=True, tag_field="type", tag="function_call_output"
     output: Output
 
 
-class Sealed(Struct, frozen=True, tag_field="type", tag="reasoning"):
-    """What the model thought, in a form that only its maker opens."""
+class Pondered(Struct, frozen=True, tag_field="type", tag="reasoning"):
+    """What the model thought, in a form that only its maker opens, or in plain text (which is told with an ``id``)."""
 
     summary: list[SummaryText]
-    encrypted_content: str
+    encrypted_content: str | UnsetType = UNSET
+    content: list[ReasoningText] | UnsetType = UNSET
+    id: str | UnsetType = UNSET
 
 
 class Approval(Struct, frozen=True, tag_field="type", tag="mcp_approval_response"):
@@ -56,7 +60,7 @@ class Approval(Struct, frozen=True, tag_field="type", tag="mcp_approval_response
     reason: str | UnsetType = UNSET
 
 
-Item = Said | Called | Answered | Sealed | McpListTools | McpCall | McpApprovalRequest | Approval
+Item = Said | Called | Answered | Pondered | McpListTools | McpCall | McpApprovalRequest | Approval
 
 
 class Function(Struct, frozen=True, tag_field="type", tag="function"):
@@ -66,12 +70,6 @@ class Function(Struct, frozen=True, tag_field="type", tag="function"):
     parameters: Raw
     strict: bool
     description: str | UnsetType = UNSET
-
-
-class Named(Struct, frozen=True, tag_field="type", tag="function"):
-    """A function by its name, and the demand for it."""
-
-    name: str
 
 
 class Server(Struct, frozen=True, tag_field="type", tag="mcp"):
@@ -84,10 +82,11 @@ class Allowed(Struct, frozen=True, tag_field="type", tag="allowed_tools"):
     """The only tools that may be called."""
 
     mode: Literal["auto", "required"]
-    tools: list[Named | Server]
+    tools: Sequence[Server | Bare]
 
 
-ToolChoice = Literal["none", "required"] | Named | Allowed
+ToolChoice = Literal["none", "required"] | Allowed | Bare
+"""One tool is demanded by its type, and by its name if it has one."""
 
 
 class Text(Struct, frozen=True):
@@ -97,19 +96,24 @@ class Text(Struct, frozen=True):
     verbosity: str | UnsetType = UNSET
 
 
-class Request(Struct, frozen=True, kw_only=True):
-    """The whole body. Nothing is kept by the upstream: it is told everything, every time."""
+class Prompt(Struct, frozen=True, kw_only=True):
+    """What a model reads, and all that its tokens are counted of."""
 
     model: str | UnsetType = UNSET
     instructions: str | UnsetType = UNSET
-    input: list[Item]
-    stream: bool = True
-    store: bool = False
+    input: list[Item | Bare]
     tools: list[Function | Bare] | UnsetType = UNSET
     tool_choice: ToolChoice | UnsetType = UNSET
     parallel_tool_calls: bool | UnsetType = UNSET
     text: Text | UnsetType = UNSET
     reasoning: Bare | UnsetType = UNSET
+
+
+class Request(Prompt, frozen=True, kw_only=True):
+    """The whole body. Nothing is kept by the upstream: it is told everything, every time."""
+
+    stream: bool = True
+    store: bool = False
     include: list[str] | UnsetType = UNSET
     top_logprobs: int | UnsetType = UNSET
     temperature: float | UnsetType = UNSET
@@ -118,3 +122,9 @@ class Request(Struct, frozen=True, kw_only=True):
     frequency_penalty: float | UnsetType = UNSET
     max_output_tokens: int | UnsetType = UNSET
     user: str | UnsetType = UNSET
+    safety_identifier: str | UnsetType = UNSET
+    metadata: dict[str, str] | UnsetType = UNSET
+    service_tier: str | UnsetType = UNSET
+    prompt_cache_key: str | UnsetType = UNSET
+    prompt_cache_retention: str | UnsetType = UNSET
+    prompt_cache_options: CacheWish | UnsetType = UNSET

@@ -1,9 +1,9 @@
 """Tells an upstream that speaks the Responses API what was said so far.
 
 * The upstream has kept nothing, so an item has no ``id``; what a tool of the upstream's own made is the exception.
-* A call that was answered here is told as that of a function, whatever made it; so is a custom tool's, since the turn
-  declares it as a function.
-* A thought is told only where it is sealed: nothing else of it can be taken back.
+* A call that was answered here is told as that of a function, whatever made it; so is a call of a client's tool, but
+  for those that the upstream knows itself.
+* A thought is told in the form that the upstream gave, and else, if it takes that back, in plain text.
 * What the MCP servers that were handed over made goes back as it came, so that an approval finds its request.
 """
 
@@ -15,29 +15,37 @@ from msgspec import UnsetType
 
 from antiphon.backends import UpstreamError
 from antiphon.backends.responses import shapes
+from antiphon.backends.responses.natives import ID_LIMIT
 from antiphon.backends.upstream.retelling import retell, short_id
+from antiphon.core.turn import Thinking
 from antiphon.protocol.calls import McpApprovalRequest, McpApprovalResponse, McpCall, McpListTools
-from antiphon.protocol.content import InputFile, InputImage, OutputText
-from antiphon.protocol.items import Message, ReasoningItem
+from antiphon.protocol.content import InputFile, InputImage, OutputText, ReasoningText
+from antiphon.protocol.items import CustomToolCallOutput, FunctionCallOutput, Message, ReasoningItem
 from antiphon.protocol.tools import McpTool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from antiphon.backends.responses.config import Config
+    from antiphon.backends.responses.natives import Natives
     from antiphon.core.turn import Output, Turn
     from antiphon.protocol.content import MessagePart
     from antiphon.protocol.items import Item
 
-ID_LIMIT = 64
-"""The longest ``call_id`` that the API takes."""
 
-
-def tell(turn: Turn) -> list[shapes.Item]:
+def tell(turn: Turn, config: Config, natives: Natives) -> list[shapes.Item | shapes.Bare]:
     """Give the input of a turn. Raises `UpstreamError` for a part that is a mere reference."""
     own = {id(item) for item in _upstreams_own(turn)}
-    told: list[shapes.Item] = []
+    told: list[shapes.Item | shapes.Bare] = []
     for item in turn.items:
-        told += _as_it_came(item) if id(item) in own else _told(item, turn.outputs)
+        native = None if item.id in turn.outputs else natives.told(item)
+        if native is not None:
+            _expect_whole_output(item)
+            told.append(native)
+        elif isinstance(item, ReasoningItem):
+            told += _thought(item, turn.thoughts.get(item.id), is_plain=config.send_reasoning)
+        else:
+            told += _as_it_came(item) if id(item) in own else _told(item, turn.outputs)
     return told
 
 
@@ -79,12 +87,18 @@ def _told(item: Item, outputs: Mapping[str, Output]) -> list[shapes.Item]:
     match item:
         case Message():
             return [shapes.Said(item.role, _content(item), item.phase)]
-        case ReasoningItem(encrypted_content=str(sealed)):
-            return [shapes.Sealed(item.summary, sealed)]
-        case ReasoningItem():
-            return []
         case _:
             return _retold(item, outputs)
+
+
+def _thought(item: ReasoningItem, thinking: Thinking | None, *, is_plain: bool) -> list[shapes.Item]:
+    match thinking:
+        case Thinking(form="encrypted", token=token) if token:
+            return [shapes.Pondered(item.summary, encrypted_content=token)]
+        case Thinking(text=text) if text and is_plain:
+            return [shapes.Pondered(item.summary, content=[ReasoningText(text=text)], id=item.id)]
+        case _:
+            return []
 
 
 def _retold(item: Item, outputs: Mapping[str, Output]) -> list[shapes.Item]:
@@ -113,6 +127,14 @@ def _complete(output: Output) -> Output:
     if not isinstance(output, str):
         _expect_whole(output)
     return output
+
+
+def _expect_whole_output(item: Item) -> None:
+    match item:
+        case CustomToolCallOutput(output=list(parts)) | FunctionCallOutput(output=list(parts)):
+            _expect_whole(parts)
+        case _:
+            pass
 
 
 def _expect_whole(parts: Sequence[MessagePart]) -> None:

@@ -9,11 +9,16 @@ fits the turn is performed, and without one the model echoes.
     when = "(?i)weather"       # searched in the last text that the model reads: a user's, or the output of a call
     after_output = false       # only where it reads an output (true) or a user's words (false)
     outputs = 0                # only after so many outputs since the last user message
+    remembers = "Paris"        # searched in the thoughts that the model is shown again, and in what came with them
     tokens_per_second = 50     # without it nothing waits
     finish = "stop"            # or max_output_tokens, content_filter
     usage = { input_tokens = 9, output_tokens = 4, cached_tokens = 0, reasoning_tokens = 0 }
     steps = [
         { thought = "Where?" },                  # a text is cut into words ...
+        { summary = "**Looking it up**" },       # each summary step in a row is a part of its own
+        { keepsake = { form = "encrypted", token = "gAAA" } },   # ends the thought: encrypted, signature, redacted
+        { voice = "commentary" },                # a message begins; or final_answer
+        { cite = { type = "url_citation", url = "https://example.com", title = "A", start_index = 0, end_index = 3 } },
         { text = ["One", " moment."] },          # ... a list is said as it is cut
         { refusal = "I would rather not." },
         { pause_ms = 250 },
@@ -29,7 +34,8 @@ one is to be read. A turn that demands a call gets one of the first function tha
 JSON gets the least JSON that fits.
 
 **Tokens are words** here, cut before each white space, and eight characters of a call's arguments; usage counts them,
-and ``max_output_tokens`` is kept. Asked for log-probabilities, the script is certain of all that it says.
+and ``max_output_tokens`` is kept. Summaries, keepsakes, voices and citations cost none. Asked for log-probabilities,
+the script is certain of all that it says.
 """
 
 from __future__ import annotations
@@ -41,7 +47,7 @@ import anyio
 import anyio.lowlevel
 import msgspec
 
-from antiphon.backends.scripted.hearing import ends_with_output, last_user_text, outputs
+from antiphon.backends.scripted.hearing import ends_with_output, last_user_text, outputs, word_count
 from antiphon.backends.scripted.instance import instance
 from antiphon.backends.scripted.script import Call, Config, Reply, ScriptError, Step, read_script
 from antiphon.backends.scripted.speaking import Performance
@@ -74,6 +80,11 @@ class Scripted:
             if beat.deltas:
                 yield beat.deltas
 
+    async def count(self, turn: Turn) -> int:
+        """Count the words of a turn, as its usage does."""
+        await anyio.lowlevel.checkpoint()
+        return word_count(turn)
+
     async def aclose(self) -> None:
         """There is nothing to let go of."""
 
@@ -83,8 +94,9 @@ def choose(replies: list[Reply], turn: Turn) -> Reply:
     read = outputs(turn)
     awaited = ends_with_output(turn)
     text = read[-1] if awaited and read else last_user_text(turn)
+    remembered = "\n".join(f"{thinking.text}\n{thinking.token}" for thinking in turn.thoughts.values())
     for reply in replies:
-        fits = reply.when is None or re.search(reply.when, text)
+        fits = re.search(reply.when or "", text) and re.search(reply.remembers or "", remembered)
         if fits and reply.after_output in {None, awaited} and reply.outputs in {None, len(read)}:
             return reply
     return echo(turn)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from antiphon.backends.upstream.retelling import retell
 from antiphon.core.outputs import in_words
+from antiphon.protocol.calls import ApplyPatchCallOutput, LocalShellCallOutput, ShellCallOutput, ToolSearchOutput
+from antiphon.protocol.computer import ComputerCallOutput
 from antiphon.protocol.content import InputText, OutputText, RefusalPart
 from antiphon.protocol.items import CustomToolCallOutput, FunctionCallOutput, Message
 
@@ -26,43 +29,47 @@ def outputs(turn: Turn) -> list[str]:
     """Give the outputs of calls that came after the last user message, oldest first."""
     found: list[str] = []
     for item in turn.items:
-        match item:
-            case Message(role="user"):
-                found.clear()
-            case FunctionCallOutput() | CustomToolCallOutput():
-                found.append(item.output if isinstance(item.output, str) else _joined(item.output))
-            case _ if item.id in turn.outputs:
-                found.append(in_words(turn.outputs[item.id]))
-            case _:
-                pass
+        if isinstance(item, Message) and item.role == "user":
+            found.clear()
+        elif (output := _output(item, turn)) is not None:
+            found.append(output)
     return found
 
 
 def ends_with_output(turn: Turn) -> bool:
     """Tell whether the model is to read an output now: none of its own words and no user's stands behind it."""
-    match turn.items[-1] if turn.items else None:
-        case None | Message():
-            return False
-        case FunctionCallOutput() | CustomToolCallOutput():
-            return True
-        case item:
-            return item.id in turn.outputs
+    return bool(turn.items) and _output(turn.items[-1], turn) is not None
+
+
+def _output(item: Item, turn: Turn) -> str | None:
+    """What came of a call, whoever answered it; None for any other item."""
+    match item:
+        case (
+            FunctionCallOutput()
+            | CustomToolCallOutput()
+            | ShellCallOutput()
+            | LocalShellCallOutput()
+            | ApplyPatchCallOutput()
+            | ComputerCallOutput()
+            | ToolSearchOutput()
+        ):
+            answer = retell(item, turn.outputs).answer
+            return "" if answer is None else in_words(answer.output)
+        case _ if item.id in turn.outputs and not isinstance(item, Message):
+            return in_words(turn.outputs[item.id])
+        case _:
+            return None
 
 
 def word_count(turn: Turn) -> int:
-    """Count the words of the instructions, of all messages and of all outputs."""
-    texts = [turn.instructions or "", *(_text(item, turn) for item in turn.items)]
+    """Count the words of the instructions, of all messages and outputs, and of the thoughts that are shown again."""
+    thoughts = [thinking.text for thinking in turn.thoughts.values()]
+    texts = [turn.instructions or "", *thoughts, *(_text(item, turn) for item in turn.items)]
     return sum(len(text.split()) for text in texts)
 
 
 def _text(item: Item, turn: Turn) -> str:
-    match item:
-        case Message():
-            return _joined(item.content)
-        case FunctionCallOutput() | CustomToolCallOutput():
-            return item.output if isinstance(item.output, str) else _joined(item.output)
-        case _:
-            return in_words(turn.outputs.get(item.id, ""))
+    return _joined(item.content) if isinstance(item, Message) else _output(item, turn) or ""
 
 
 def _joined(parts: Iterable[MessagePart]) -> str:

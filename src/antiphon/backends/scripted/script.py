@@ -11,7 +11,9 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from antiphon.backends import UpstreamFault
-from antiphon.core.deltas import FinishReason
+from antiphon.core.deltas import FinishReason, KeepsakeForm
+from antiphon.protocol.content import Annotation
+from antiphon.protocol.items import MessagePhase
 
 Milliseconds = Annotated[float, Meta(ge=0, le=3_600_000)]
 Rate = Annotated[float, Meta(gt=0, le=1_000_000)]
@@ -46,11 +48,22 @@ class Cost(Struct, frozen=True, forbid_unknown_fields=True):
     reasoning_tokens: Tokens = 0
 
 
+class Kept(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the upstream wants back with a thought; an empty token is a thought of which it wants nothing."""
+
+    form: KeepsakeForm = "encrypted"
+    token: str = ""
+
+
 class Step(Struct, frozen=True, forbid_unknown_fields=True):
     """One thing that the model does; exactly one key is given."""
 
     text: str | list[str] | UnsetType = UNSET
     thought: str | list[str] | UnsetType = UNSET
+    summary: str | list[str] | UnsetType = UNSET
+    keepsake: Kept | UnsetType = UNSET
+    voice: MessagePhase | UnsetType = UNSET
+    cite: Annotation | UnsetType = UNSET
     refusal: str | list[str] | UnsetType = UNSET
     call: Call | UnsetType = UNSET
     pause_ms: Milliseconds | UnsetType = UNSET
@@ -71,17 +84,18 @@ class Reply(Struct, frozen=True, forbid_unknown_fields=True):
     when: str | None = None
     after_output: bool | None = None
     outputs: Tokens | None = None
+    remembers: str | None = None
     finish: FinishReason = "stop"
     usage: Cost | None = None
     tokens_per_second: Rate | None = None
 
     def __post_init__(self) -> None:
         """Refuse a pattern that is no regular expression."""
-        if self.when is not None:
+        for name, pattern in (("when", self.when), ("remembers", self.remembers)):
             try:
-                re.compile(self.when)
+                re.compile(pattern or "")
             except re.error as error:
-                raise ValueError(f"`when` is no regular expression: {error}") from error
+                raise ValueError(f"`{name}` is no regular expression: {error}") from error
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

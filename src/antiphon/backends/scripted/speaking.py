@@ -10,7 +10,7 @@ from msgspec import UNSET, Struct
 
 from antiphon.backends import UpstreamError
 from antiphon.backends.scripted.hearing import word_count
-from antiphon.core.deltas import Call, Delta, Finish, Refused, Text, Thought
+from antiphon.core.deltas import Call, Cited, Delta, Finish, Keepsake, Refused, Summary, Text, Thought, Voice
 from antiphon.protocol.content import Logprob, TopLogprob
 from antiphon.protocol.response import InputTokens, OutputTokens, Usage
 
@@ -44,6 +44,7 @@ class Performance:
         self._calls = 0
         self._spoken = 0
         self._thought = 0
+        self._part = 0
 
     def beats(self) -> Iterator[Beat]:
         """Play all steps, up to the limit of the turn. Raises `UpstreamError` where the script fails."""
@@ -54,6 +55,7 @@ class Performance:
                 raise UpstreamError(step.fail.fault, step.fail.message, retry_after=step.fail.retry_after)
             if step.pause_ms is not UNSET:
                 yield Beat([], step.pause_ms / 1000)
+            yield from self._marked(step)
             for delta in self._said(step):
                 if self._spoken == self._turn.max_output_tokens:
                     yield self._end("max_output_tokens")
@@ -61,6 +63,20 @@ class Performance:
                 self._spoken += 1
                 yield Beat([delta], self._gap)
         yield self._end(self._reply.finish)
+
+    def _marked(self, step: script.Step) -> Iterator[Beat]:
+        """What a model's server says beside the model: it costs no token."""
+        if step.summary is not UNSET:
+            yield from (Beat([Summary(piece, self._part)]) for piece in _tokens(step.summary))
+            self._part += 1
+        elif step.pause_ms is UNSET:
+            self._part = 0
+        if step.keepsake is not UNSET:
+            yield Beat([Keepsake(step.keepsake.form, step.keepsake.token)])
+        if step.voice is not UNSET:
+            yield Beat([Voice(step.voice)])
+        if step.cite is not UNSET:
+            yield Beat([Cited(step.cite)])
 
     def _said(self, step: script.Step) -> Iterator[Delta]:
         for token in _tokens(step.thought):

@@ -10,11 +10,13 @@ import msgspec
 from msgspec import Struct
 
 from antiphon.backends import UpstreamError
+from antiphon.protocol.errors import unsupported_parameter, unsupported_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from antiphon.backends import UpstreamFault
+    from antiphon.core.turn import Turn
 
 QUOTE_LIMIT = 240
 DETAIL_LIMIT = 400
@@ -72,9 +74,12 @@ CONTEXT_WORDS = re.compile(
 FILTER_WORDS = re.compile(r"content_filter|ResponsibleAIPolicy|content_policy|content management policy", re.IGNORECASE)
 UNKNOWN_MODEL = re.compile(r"model_not_found|DeploymentNotFound|invalid_api_key", re.IGNORECASE)
 REJECTED_FIELD = re.compile(
-    r"unsupported|not supported|does not support|not permitted|not allowed|forbidden|unrecognized|unknown|unexpected",
+    r"unsupported|not supported|does not support|not permitted|not allowed|only allowed|forbidden|unrecognized|unknown"
+    r"|unexpected",
     re.IGNORECASE,
 )
+EFFORT = re.compile(r"reasoning[_. ]effort|\breasoning\b.*\beffort\b", re.IGNORECASE)
+QUOTED_EFFORT = re.compile(r"['\"`](none|minimal|low|medium|high|xhigh|max)['\"`]")
 SECRET = re.compile(r"\b(sk|pk|key|Bearer)[-_ ][\w.*-]{6,}|[\w-]{24,}")
 UNQUOTABLE = re.compile(rf"https?:|www\.|[<>{{}}\\]|[^\x20-\x7e]|(^|\s)/\w|{SECRET.pattern}")
 
@@ -170,7 +175,36 @@ def rejects_field(body: bytes, field: str) -> bool:
     if complaint is None:
         return False
     words = f"{complaint.kind} {complaint.message}"
-    return bool(REJECTED_FIELD.search(words)) and (complaint.param == field or field in words)
+    is_named = complaint.param == field or re.search(rf"(?<!\w){re.escape(field)}(?!\w)", words) is not None
+    return is_named and REJECTED_FIELD.search(words) is not None
+
+
+def fault_of_turn(turn: Turn, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+    """Say what an answer with an error status means for the caller of this turn, as `fault_of_answer` does.
+
+    A reasoning effort that the upstream refuses is named, with those that it takes where it says so.
+    """
+    error = fault_of_answer(status, headers, body)
+    complaint = read_complaint(body)
+    effort = turn.reasoning.effort if turn.reasoning else None
+    if error.fault != "invalid_request" or complaint is None or effort is None:
+        return error
+    words = f"{complaint.param} {complaint.message}"
+    if not EFFORT.search(words):
+        return error
+    supported = [word for word in dict.fromkeys(QUOTED_EFFORT.findall(words)) if word != effort]
+    refused = (
+        unsupported_value("reasoning.effort", effort, model=turn.model or "chosen", supported=supported)
+        if supported
+        else unsupported_parameter("reasoning.effort")
+    )
+    return UpstreamError(
+        "invalid_request",
+        refused.error.message,
+        param=refused.error.param,
+        code=refused.code,
+        detail=error.detail,
+    )
 
 
 def hidden(error: UpstreamError, secrets: Sequence[str]) -> UpstreamError:
@@ -181,6 +215,7 @@ def hidden(error: UpstreamError, secrets: Sequence[str]) -> UpstreamError:
         error.fault,
         _without(secrets, str(error)),
         param=error.param,
+        code=error.code,
         retry_after=error.retry_after,
         detail=None if error.detail is None else _without(secrets, error.detail),
     )

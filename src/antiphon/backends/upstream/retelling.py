@@ -6,15 +6,16 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import UNSET, Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
-from antiphon.core.naming import function_name
+from antiphon.core.naming import function_name, member_name
 from antiphon.core.outputs import in_words
 from antiphon.core.turn import Output
 from antiphon.protocol.calls import (
     ApplyPatchCall,
     ApplyPatchCallOutput,
     CodeInterpreterCall,
+    ExecAction,
     FileSearchCall,
     ImageGenerationCall,
     LocalShellCall,
@@ -24,14 +25,20 @@ from antiphon.protocol.calls import (
     McpHttpError,
     McpProtocolError,
     McpToolExecutionError,
+    OutcomeExit,
+    ShellAction,
     ShellCall,
     ShellCallOutput,
+    ShellOutput,
+    ToolSearchCall,
+    ToolSearchOutput,
     WebSearchCall,
 )
 from antiphon.protocol.computer import Action, ComputerCall, ComputerCallOutput
 from antiphon.protocol.content import InputImage, InputText
 from antiphon.protocol.items import CustomToolCall, CustomToolCallOutput, FunctionCall, FunctionCallOutput
 from antiphon.protocol.media import result_url
+from antiphon.protocol.tools import CustomTool, FunctionTool, McpTool, NamespaceTool, Tool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,6 +67,24 @@ class Told(Struct, frozen=True):
 
     call: Called | None = None
     answer: Answered | None = None
+
+
+class Command(Struct, frozen=True, omit_defaults=True):
+    """The arguments of the older shell."""
+
+    command: list[str]
+    env: dict[str, str] = {}
+    timeout_ms: int | UnsetType = UNSET
+    user: str | UnsetType = UNSET
+    working_directory: str | UnsetType = UNSET
+
+
+class Commands(Struct, frozen=True, omit_defaults=True):
+    """The arguments of a shell."""
+
+    commands: list[str]
+    timeout_ms: int | None = None
+    max_output_length: int | None = None
 
 
 class Input(Struct, frozen=True):
@@ -107,9 +132,9 @@ def retell(item: Item, outputs: Mapping[str, Output]) -> Told:
         return _hosted(item, outputs[item.id])
     match item:
         case FunctionCall():
-            return Told(Called(item.call_id, item.name, _object(item.arguments)))
+            return Told(Called(item.call_id, member_name(item.namespace or None, item.name), _object(item.arguments)))
         case CustomToolCall():
-            return Told(Called(item.call_id, item.name, _json(Input(item.input))))
+            return Told(Called(item.call_id, member_name(item.namespace or None, item.name), _json(Input(item.input))))
         case FunctionCallOutput() | CustomToolCallOutput():
             return Told(answer=Answered(item.call_id, item.output))
         case McpCall(output=str(output)):
@@ -153,7 +178,9 @@ def _hosted(item: Item, output: Output) -> Told:
         case ImageGenerationCall():
             name, arguments, output = "image_generation", _json(Prompt(item.revised_prompt or "")), _drawn(item, output)
         case ShellCall():
-            name, arguments = "shell", _json(item.action)
+            name, arguments = "shell", _commands(item.action)
+        case ToolSearchCall():
+            name, arguments = "tool_search", _json(item.arguments)
         case _:
             return Told()
     return Told(Called(item.id, name, arguments, output))
@@ -168,17 +195,17 @@ def _drawn(item: ImageGenerationCall, output: Output) -> Output:
 def _client_run(item: Item) -> Told:
     match item:
         case LocalShellCall():
-            return Told(Called(item.call_id, "local_shell", _json(item.action)))
+            return Told(Called(item.call_id, "local_shell", _command(item.action)))
         case LocalShellCallOutput():
             return Told(answer=Answered(item.call_id or item.id, item.output))
         case ShellCall():
-            return Told(Called(item.call_id, "shell", _json(item.action)))
+            return Told(Called(item.call_id, "shell", _commands(item.action)))
         case ShellCallOutput():
-            return Told(answer=Answered(item.call_id, _json(item.output)))
+            return Told(answer=Answered(item.call_id, _printed(item.output)))
         case ApplyPatchCall():
             return Told(Called(item.call_id, "apply_patch", _json(item.operation)))
         case ApplyPatchCallOutput():
-            return Told(answer=Answered(item.call_id, item.output or item.status))
+            return Told(answer=Answered(item.call_id, _patched(item)))
         case ComputerCall():
             actions = item.actions or ([] if item.action is UNSET else [item.action])
             return Told(Called(item.call_id, "computer", _json(Actions(actions))))
@@ -186,7 +213,73 @@ def _client_run(item: Item) -> Told:
             seen = InputImage(image_url=item.output.image_url, file_id=item.output.file_id)
             return Told(answer=Answered(item.call_id, [InputText(text="The screen is shown below."), seen]))
         case _:
+            return _searched(item)
+
+
+def _searched(item: Item) -> Told:
+    """A search for tools. One of the server's has its answer with it: what it found stands among the tools."""
+    match item:
+        case ToolSearchCall(execution="client", call_id=str(call_id)):
+            return Told(Called(call_id, "tool_search", _json(item.arguments)))
+        case ToolSearchCall():
+            return _hosted(item, "The search is done. What it found is among the tools.")
+        case ToolSearchOutput(execution="client", call_id=str(call_id)):
+            return Told(answer=Answered(call_id, _loaded(item.tools)))
+        case _:
             return Told()
+
+
+def _loaded(tools: list[Tool]) -> str:
+    names = [name for tool in tools for name in _names(tool)]
+    return f"These tools were loaded: {', '.join(names)}" if names else "No tools were found."
+
+
+def _names(tool: Tool) -> list[str]:
+    """What a model calls a tool, and each of the tools that it holds."""
+    match tool:
+        case NamespaceTool():
+            return [member_name(tool.name, member.name) for member in tool.tools]
+        case FunctionTool() | CustomTool():
+            return [tool.name]
+        case McpTool():
+            return [f"those of {tool.server_label}"]
+        case other:
+            return [other.type]
+
+
+def _command(action: ExecAction) -> str:
+    return _json(
+        Command(
+            action.command, action.env, action.timeout_ms, user=action.user, working_directory=action.working_directory
+        )
+    )
+
+
+def _commands(action: ShellAction) -> str:
+    return _json(Commands(action.commands, action.timeout_ms, action.max_output_length))
+
+
+def _printed(outputs: list[ShellOutput]) -> str:
+    """What commands printed and how each ended, as a person would read it."""
+    return "\n\n".join(map(_ran, outputs)) or "(no output)"
+
+
+def _ran(output: ShellOutput) -> str:
+    match output.outcome:
+        case OutcomeExit(exit_code=code):
+            end = f"(exit code {code})"
+        case _:
+            end = "(stopped: it took too long)"
+    errors = f"(stderr)\n{output.stderr}" if output.stderr else ""
+    return "\n".join(text.rstrip("\n") for text in (output.stdout, errors, end) if text)
+
+
+def _patched(item: ApplyPatchCallOutput) -> str:
+    """What came of a change: a model must see that it failed, whatever the client says of it."""
+    said = item.output or ""
+    if item.status == "failed":
+        return f"The change failed: {said}" if said else "The change failed."
+    return said or "The change was made."
 
 
 def _object(arguments: str) -> str:

@@ -5,26 +5,27 @@
 SELECT response FROM responses WHERE tenant = :tenant AND id = :id AND response IS NOT NULL;
 
 -- context (sqlite) --
-WITH RECURSIVE chain (lineage, tip) AS (
-    SELECT lineage, tip FROM responses
+WITH RECURSIVE chain (lineage, tip, omissions) AS (
+    SELECT lineage, tip, omissions FROM responses
     WHERE tenant = :tenant AND id = :id AND response IS NOT NULL
     AND (status = 'queued') = (CAST(:queued AS INTEGER) = 1)
     UNION ALL
-    SELECT lineages.parent, lineages.parent_tip
+    SELECT lineages.parent, lineages.parent_tip, chain.omissions
     FROM chain JOIN lineages ON lineages.id = chain.lineage
     WHERE lineages.parent IS NOT NULL
 )
 SELECT items.id, items.data, items.output
 FROM chain LEFT JOIN items ON items.lineage = chain.lineage AND items.pos <= chain.tip AND items.tenant = :tenant
+    AND (items.omitted IS NULL OR items.omitted > chain.omissions)
 ORDER BY items.pos;
 
 -- context (postgres) --
-WITH RECURSIVE chain (lineage, tip) AS (
-    SELECT lineage, tip FROM responses
+WITH RECURSIVE chain (lineage, tip, omissions) AS (
+    SELECT lineage, tip, omissions FROM responses
     WHERE tenant = :tenant AND id = :id AND response IS NOT NULL
     AND (status = 'queued') = (CAST(:queued AS INTEGER) = 1)
     UNION ALL
-    SELECT lineages.parent, lineages.parent_tip
+    SELECT lineages.parent, lineages.parent_tip, chain.omissions
     FROM chain JOIN lineages ON lineages.id = chain.lineage
     WHERE lineages.parent IS NOT NULL
 )
@@ -32,6 +33,7 @@ SELECT own.id, own.data, own.output
 FROM chain LEFT JOIN LATERAL (  -- a plain join reads the whole table, whose size the planner overrates
     SELECT id, data, output, pos FROM items
     WHERE items.lineage = chain.lineage AND items.pos <= chain.tip AND items.tenant = :tenant
+    AND (items.omitted IS NULL OR items.omitted > chain.omissions)
     ORDER BY pos OFFSET 0
 ) AS own ON TRUE
 ORDER BY own.pos;
@@ -41,7 +43,11 @@ SELECT items.id, items.data, items.output
 FROM json_each(:ids) AS wanted JOIN items ON (items.lineage, items.pos) = (
     SELECT same.lineage, same.pos
     FROM items AS same JOIN responses ON responses.seq = same.response
-    WHERE same.tenant = :tenant AND same.id = wanted.value AND responses.response IS NOT NULL
+    WHERE same.tenant = :tenant AND same.id = wanted.value AND (
+        responses.response IS NOT NULL
+        OR same.omitted IS NULL
+        AND EXISTS (SELECT 1 FROM conversations WHERE conversations.seq = responses.conversation)
+    )
     ORDER BY same.response DESC, same.pos DESC
     LIMIT 1
 );
@@ -54,22 +60,27 @@ FROM (
 ) AS wanted CROSS JOIN LATERAL (
     SELECT items.id, items.data, items.output
     FROM items JOIN responses ON responses.seq = items.response
-    WHERE items.tenant = :tenant AND items.id = wanted.id AND responses.response IS NOT NULL
+    WHERE items.tenant = :tenant AND items.id = wanted.id AND (
+        responses.response IS NOT NULL
+        OR items.omitted IS NULL
+        AND EXISTS (SELECT 1 FROM conversations WHERE conversations.seq = responses.conversation)
+    )
     ORDER BY items.response DESC, items.pos DESC
     LIMIT 1
 ) AS found;
 
 -- input_items (sqlite) --
-WITH RECURSIVE chain (lineage, tip) AS (
-    SELECT lineage, input_tip FROM responses WHERE tenant = :tenant AND id = :id AND response IS NOT NULL
+WITH RECURSIVE chain (lineage, tip, omissions) AS (
+    SELECT lineage, input_tip, omissions FROM responses WHERE tenant = :tenant AND id = :id AND response IS NOT NULL
     UNION ALL
-    SELECT lineages.parent, lineages.parent_tip
+    SELECT lineages.parent, lineages.parent_tip, chain.omissions
     FROM chain JOIN lineages ON lineages.id = chain.lineage
     WHERE lineages.parent IS NOT NULL
 ), listed (id, pos) AS (
     SELECT items.id, max(items.pos)
     FROM chain CROSS JOIN items  -- CROSS: the chain first, then its items, whatever the planner guesses
     WHERE items.lineage = chain.lineage AND items.pos <= chain.tip AND items.tenant = :tenant
+    AND (items.omitted IS NULL OR items.omitted > chain.omissions)
     GROUP BY items.id
 ), page (pos) AS (
     SELECT pos FROM listed
@@ -83,10 +94,10 @@ WHERE items.lineage = chain.lineage AND items.pos = page.pos AND items.pos <= ch
 ORDER BY items.pos * :direction;
 
 -- input_items (postgres) --
-WITH RECURSIVE chain (lineage, tip) AS (
-    SELECT lineage, input_tip FROM responses WHERE tenant = :tenant AND id = :id AND response IS NOT NULL
+WITH RECURSIVE chain (lineage, tip, omissions) AS (
+    SELECT lineage, input_tip, omissions FROM responses WHERE tenant = :tenant AND id = :id AND response IS NOT NULL
     UNION ALL
-    SELECT lineages.parent, lineages.parent_tip
+    SELECT lineages.parent, lineages.parent_tip, chain.omissions
     FROM chain JOIN lineages ON lineages.id = chain.lineage
     WHERE lineages.parent IS NOT NULL
 ), listed (id, lineage, pos) AS (
@@ -94,6 +105,7 @@ WITH RECURSIVE chain (lineage, tip) AS (
     FROM chain CROSS JOIN LATERAL (
         SELECT id, pos FROM items
         WHERE items.lineage = chain.lineage AND items.pos <= chain.tip AND items.tenant = :tenant
+        AND (items.omitted IS NULL OR items.omitted > chain.omissions)
         ORDER BY pos OFFSET 0
     ) AS own
     ORDER BY own.id, own.pos DESC
@@ -110,21 +122,22 @@ FROM page CROSS JOIN LATERAL (
 ORDER BY page.pos * :direction;
 
 -- input_ids (sqlite) --
-WITH RECURSIVE chain (lineage, tip) AS (
-    SELECT lineage, input_tip FROM responses WHERE tenant = :tenant AND id = :id AND response IS NOT NULL
+WITH RECURSIVE chain (lineage, tip, omissions) AS (
+    SELECT lineage, input_tip, omissions FROM responses WHERE tenant = :tenant AND id = :id AND response IS NOT NULL
     UNION ALL
-    SELECT lineages.parent, lineages.parent_tip
+    SELECT lineages.parent, lineages.parent_tip, chain.omissions
     FROM chain JOIN lineages ON lineages.id = chain.lineage
     WHERE lineages.parent IS NOT NULL
 )
 SELECT items.id
-FROM chain LEFT JOIN items ON items.lineage = chain.lineage AND items.pos <= chain.tip AND items.tenant = :tenant;
+FROM chain LEFT JOIN items ON items.lineage = chain.lineage AND items.pos <= chain.tip AND items.tenant = :tenant
+    AND (items.omitted IS NULL OR items.omitted > chain.omissions);
 
 -- input_ids (postgres) --
-WITH RECURSIVE chain (lineage, tip) AS (
-    SELECT lineage, input_tip FROM responses WHERE tenant = :tenant AND id = :id AND response IS NOT NULL
+WITH RECURSIVE chain (lineage, tip, omissions) AS (
+    SELECT lineage, input_tip, omissions FROM responses WHERE tenant = :tenant AND id = :id AND response IS NOT NULL
     UNION ALL
-    SELECT lineages.parent, lineages.parent_tip
+    SELECT lineages.parent, lineages.parent_tip, chain.omissions
     FROM chain JOIN lineages ON lineages.id = chain.lineage
     WHERE lineages.parent IS NOT NULL
 )
@@ -132,16 +145,17 @@ SELECT own.id
 FROM chain LEFT JOIN LATERAL (
     SELECT id FROM items
     WHERE items.lineage = chain.lineage AND items.pos <= chain.tip AND items.tenant = :tenant
+    AND (items.omitted IS NULL OR items.omitted > chain.omissions)
     OFFSET 0
 ) AS own ON TRUE;
 
 -- place (sqlite) --
-SELECT lineage, tip FROM responses WHERE tenant = :tenant AND id = :id;
+SELECT lineage, tip, omissions FROM responses WHERE tenant = :tenant AND id = :id;
 
 -- place (postgres) --
 -- Whoever holds a lineage is the only one that appends to it, branches from it or erases in it; it is held before any of
 -- its responses. A response that was erased while this waited is no row. Burying a response does not wait for it.
-SELECT responses.lineage, responses.tip
+SELECT responses.lineage, responses.tip, responses.omissions
 FROM lineages JOIN responses ON responses.lineage = lineages.id
 WHERE responses.tenant = :tenant AND responses.id = :id
 FOR UPDATE OF lineages FOR KEY SHARE OF responses;
@@ -154,19 +168,21 @@ INSERT INTO lineages (tenant, parent, parent_tip, tip) VALUES (:tenant, :parent,
 
 -- add_response (sqlite) --
 INSERT INTO responses (
-    seq, tenant, id, previous_id, lineage, input_tip, tip, status, model, created_at, expires_at, response, has_blobs
+    seq, tenant, id, previous_id, lineage, input_tip, tip, status, model, created_at, expires_at, response, has_blobs,
+    conversation, omissions
 ) VALUES (
     1 + max(coalesce((SELECT max(seq) FROM responses), 0), (SELECT last FROM numbers)),
     :tenant, :id, :previous_id, :lineage, :input_tip, :tip, :status, :model, :created_at, :expires_at, :response,
-    :has_blobs
+    :has_blobs, :conversation, :omissions
 ) RETURNING seq;
 
 -- add_response (postgres) --
 INSERT INTO responses (
-    tenant, id, previous_id, lineage, input_tip, tip, status, model, created_at, expires_at, response, has_blobs
+    tenant, id, previous_id, lineage, input_tip, tip, status, model, created_at, expires_at, response, has_blobs,
+    conversation, omissions
 ) VALUES (
     :tenant, :id, :previous_id, :lineage, :input_tip, :tip, :status, :model, :created_at, :expires_at, :response,
-    :has_blobs
+    :has_blobs, :conversation, :omissions
 ) RETURNING seq;
 
 -- add_item --
@@ -201,7 +217,8 @@ SELECT
         ORDER BY tip DESC
         LIMIT 1
     ) AS lived,
-    (SELECT max(branch.parent_tip) FROM lineages AS branch WHERE branch.parent = :lineage) AS branched;
+    (SELECT max(branch.parent_tip) FROM lineages AS branch WHERE branch.parent = :lineage) AS branched,
+    (SELECT max(tip) FROM conversations WHERE lineage = :lineage) AS pointed;
 
 -- cut --
 SELECT DISTINCT tip FROM responses

@@ -1,0 +1,270 @@
+"""``/responses`` over a WebSocket: the one place where it differs from server-sent events.
+
+A connection carries creates in lanes, and the events of their responses as JSON text frames. Whatever is wrong with a
+frame is told in an ``error`` frame, and the connection goes on. A client that leaves stops its models.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+from starlette.routing import compile_path
+
+from antiphon.http.app import MOUNTS
+from antiphon.http.auth import LOCAL, LOOPBACK_NAMES
+from antiphon.http.exchange import SHORT_WAY, Exchange
+from antiphon.http.lanes import THREADED, Desk, Lane
+from antiphon.http.memory import Memory
+from antiphon.http.outlet import Outlet
+from antiphon.http.steering import Steering
+from antiphon.protocol import frames
+from antiphon.protocol.errors import ApiError, forbidden, rate_limited, shown, unknown_url
+from antiphon.protocol.refusals import server_error
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Receive, Scope, Send
+
+    from antiphon.http.auth import Auth
+    from antiphon.http.outlet import Line
+    from antiphon.lifecycle import Caller
+    from antiphon.lifecycle.lifecycle import Lifecycle
+
+log = logging.getLogger(__name__)
+
+REFUSAL = "websocket.http.response"
+"""The ASGI extension by which a handshake is refused in words."""
+GOING_AWAY = 1001
+RESTARTING = 1012
+WINDING_UP_SECONDS = 60.0
+"""How long responses may go on that run when a connection is to be closed."""
+
+Ending = Literal["left", "stopped", "expired"]
+
+
+class Terms(Struct, frozen=True, kw_only=True):
+    """What a connection may do.
+
+    ``message_bytes``: how long a frame may be, and how much may wait, and be remembered, at a time. ``life_seconds``:
+    how long it may be open. ``patience_seconds``: how long a client may read nothing. ``in_flight``: how many responses
+    it makes at a time, and ``waiting`` how many more it may ask for.
+    """
+
+    message_bytes: int
+    life_seconds: float = 3600.0
+    patience_seconds: float = 60.0
+    in_flight: int = 16
+    waiting: int = 512
+
+
+class WebSockets:
+    """Answers the upgrade of ``GET /responses`` (ASGI)."""
+
+    def __init__(self, lifecycle: Lifecycle, auth: Auth, terms: Terms) -> None:
+        self._lifecycle = lifecycle
+        self._auth = auth
+        self._terms = terms
+        self._paths = [compile_path(mount + "/responses")[0] for mount in MOUNTS]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a handshake, and all that comes over its connection."""
+        exchange = Exchange({**scope, "method": "GET"}, receive, _refusing(scope, send))
+        await receive()
+        try:
+            caller = self._caller(exchange)
+        except ApiError as error:
+            log.info("request refused", extra={**_named(exchange), "status": error.status, "code": error.code})
+            await exchange.refuse(error)
+            return
+        line = _short_way(scope)
+        await send({"type": "websocket.accept", "headers": [(b"x-request-id", exchange.request_id.encode())]})
+        connection = Connection(self._lifecycle, caller, send, line=line, terms=self._terms)
+        connection.desk.deployment = exchange.params.get("deployment")
+        connection.desk.painter = exchange.headers.get("x-ms-oai-image-generation-deployment")
+        await connection.live(receive)
+
+    def _caller(self, exchange: Exchange) -> Caller:
+        """Who asks. Raises ``ApiError`` where the connection is not to be opened."""
+        match = next(filter(None, (path.match(exchange.path) for path in self._paths)), None)
+        if match is None:
+            raise unknown_url("GET", exchange.path)
+        exchange.params = match.groupdict()
+        caller = self._auth.caller(exchange.headers)
+        if caller is LOCAL:
+            _refuse_strangers(exchange.headers.get("origin"))
+        return caller
+
+
+class Connection:
+    """One open WebSocket."""
+
+    def __init__(self, lifecycle: Lifecycle, caller: Caller, send: Send, *, line: Line | None, terms: Terms) -> None:
+        limit = terms.message_bytes
+        self._terms = terms
+        self._stopping = asyncio.Event() if line is None else line.stopping
+        self._stalled = asyncio.Event()
+        self._outlet = Outlet(send, line, patience=terms.patience_seconds, stalled=self._stalled.set)
+        self.desk = Desk(lifecycle, caller, self._outlet, memory=Memory(limit), steering=Steering(limit))
+        self._lanes: dict[str | None, Lane] = {}
+        self._working: dict[str | None, asyncio.Task[None]] = {}
+        self._room = asyncio.Semaphore(terms.in_flight)
+        if line is not None:
+            line.admit(limit)
+
+    async def live(self, receive: Receive) -> None:
+        """Answer what comes until the client leaves, the server stops, or the time of the connection is over."""
+        try:
+            ending = await self._serve(receive)
+        except asyncio.CancelledError:  # the time to drain is over, and this task ends here anyhow
+            ending = "stopped"
+        if ending == "expired":
+            await self.desk.tell([frames.refused(frames.life_over(self._terms.life_seconds))])
+            await self._outlet.close(GOING_AWAY, "The connection was open for as long as one may be.")
+        elif ending == "stopped":
+            await self._outlet.close(RESTARTING, "The server is shutting down.")
+
+    async def _serve(self, receive: Receive) -> Ending:
+        async with asyncio.TaskGroup() as group:
+            reader = group.create_task(self._listen(group, receive))
+            signals = [group.create_task(signal.wait()) for signal in (self._stopping, self._stalled)]
+            await asyncio.wait((reader, *signals), timeout=self._terms.life_seconds, return_when="FIRST_COMPLETED")
+            ending = self._ending(reader)
+            if ending != "left":
+                await self._wind_up(ending, reader)
+                ending = self._ending(reader) if reader.done() else ending
+            for task in (reader, *signals, *self._working.values()):
+                task.cancel()
+        return ending
+
+    def _ending(self, reader: asyncio.Task[None]) -> Ending:
+        if reader.done() or self._stalled.is_set():
+            return "left"
+        return "stopped" if self._stopping.is_set() else "expired"
+
+    async def _wind_up(self, ending: Ending, reader: asyncio.Task[None]) -> None:
+        """Take no more creates, and let the responses end that are being made, as long as somebody is there."""
+        stops = server_error("The server is shutting down. Please try again.", status=503)
+        self.desk.closing = stops if ending == "stopped" else frames.life_over(self._terms.life_seconds)
+        for lane in self._lanes.values():
+            await lane.refuse_all(self.desk.closing)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + WINDING_UP_SECONDS
+        while self._working and not reader.done() and loop.time() < until:
+            tasks = (reader, *self._working.values())
+            await asyncio.wait(tasks, timeout=until - loop.time(), return_when="FIRST_COMPLETED")
+
+    async def _listen(self, group: asyncio.TaskGroup, receive: Receive) -> None:
+        """Hear one message after the other. Nothing of one is held here while the next is waited for."""
+        while await self._hear(group, receive):
+            pass
+
+    async def _hear(self, group: asyncio.TaskGroup, receive: Receive) -> bool:
+        """Hear one message; False where it was the client's last."""
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            return False
+        lane: str | None = None
+        try:
+            text = _text(message)
+            message.clear()
+            reads = asyncio.to_thread(frames.read_envelope, text) if len(text) > THREADED else None
+            envelope = frames.read_envelope(text) if reads is None else await reads
+            lane = envelope.lane
+            match envelope.type:
+                case "response.create":
+                    self._queue(group, lane, text)
+                case "response.steer":
+                    await self._steer(text)
+                case "response.inject":
+                    await self._inject(text)
+        except ApiError as error:
+            await self.desk.tell([frames.refused(error, lane)])
+        return True
+
+    def _queue(self, group: asyncio.TaskGroup, name: str | None, text: bytes) -> None:
+        """Put a create into its lane, and set the lane to work. Raises ``ApiError`` where it cannot wait there."""
+        self.desk.refuse_if_closing()
+        lane = self._lanes.get(name)
+        if lane is None:
+            if name is not None and len(self._lanes.keys() - {None}) == frames.MOST_LANES:
+                raise frames.too_many_lanes()
+            lane = self._lanes[name] = Lane(name, self.desk)
+        waiting = [len(each) for lane in self._lanes.values() for each in lane.waiting]
+        if len(waiting) == self._terms.waiting or (waiting and sum(waiting, len(text)) > self._terms.message_bytes):
+            raise rate_limited("this WebSocket connection", retry_after=1)
+        lane.waiting.append(text)
+        if name not in self._working:
+            task = self._working[name] = group.create_task(self._work(lane))
+            task.add_done_callback(lambda _: self._working.pop(name))
+
+    async def _work(self, lane: Lane) -> None:
+        """Answer the creates of a lane in their order."""
+        while lane.waiting:
+            async with self._room:
+                if lane.waiting:
+                    await lane.answer()
+
+    async def _steer(self, text: bytes) -> None:
+        steering = self.desk.steering
+        frame = frames.read_steer(text)
+        target = frame.previous_response_id
+        await self.desk.tell([steering.take(frame, has_ended=self.desk.memory.has_ended(target))])
+        steering.pull(target)
+
+    async def _inject(self, text: bytes) -> None:
+        frame = frames.read_inject(text)
+        has_ended = self.desk.memory.has_ended(frame.response_id)
+        message = "has ended" if has_ended else "does not wait for any input on this connection"
+        error = frames.InjectError(
+            code="response_already_completed" if has_ended else "response_not_found",
+            message=f"Response '{shown(frame.response_id)}' {message}. Send it with the next response.create.",
+        )
+        number = self.desk.steering.number()
+        failed = frames.InjectFailed(
+            sequence_number=number, response_id=frame.response_id, input=frame.input, error=error
+        )
+        await self.desk.tell([failed])
+
+
+def _short_way(scope: Scope) -> Line | None:
+    extensions: dict[str, dict[str, Line]] = scope.get("extensions") or {}
+    return extensions.get(SHORT_WAY, {}).get("line")
+
+
+def _text(message: Message) -> bytes:
+    text: str | None = message.get("text")
+    if text is None:
+        raise frames.binary_frame()
+    return text.encode()
+
+
+def _named(exchange: Exchange) -> dict[str, str]:
+    return {"action": "request_refused", "request": exchange.request_id}
+
+
+def _refuse_strangers(origin: str | None) -> None:
+    """Refuse a web page of somebody else's: browsers open WebSockets for any page, and ask nobody."""
+    if origin is None:
+        return
+    name = urlsplit(origin).hostname or ""
+    if (f"[{name}]" if ":" in name else name) not in LOOPBACK_NAMES:
+        raise forbidden(
+            "This server has no keys and answers no web pages but those of this machine. To serve others, give it an "
+            "[auth] section."
+        )
+
+
+def _refusing(scope: Scope, send: Send) -> Send:
+    """Send the answer of an HTTP request as the refusal of a handshake."""
+    in_words = REFUSAL in (scope.get("extensions") or {})
+
+    async def refuse(message: Message) -> None:
+        if in_words:
+            await send({**message, "type": f"websocket.{message['type']}"})
+        elif not message.get("more_body", True):
+            await send({"type": "websocket.close"})
+
+    return refuse
