@@ -18,6 +18,7 @@ from antiphon.backends.scripted.script import read_script
 from antiphon.cli import app
 from antiphon.config import read_config
 from antiphon.documents import Documents
+from antiphon.http import openapi
 from antiphon.store.blob_places import read_place
 from antiphon.wiring import read_deployments
 from examples import picture, report
@@ -25,6 +26,7 @@ from scripts.reference import DOCS, PAGES, logs, settings
 from scripts.reference.tables import MEANINGS
 from tests.command import ROOT, run_python, serving
 from tests.images_api import images_api
+from tests.pages import PROSE, blocks, python_blocks, run_page
 from tests.patient import HANG_SECONDS
 from tests.seeing import seeing
 
@@ -32,9 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-README = ROOT / "README.md"
-PROSE = sorted(path for path in [README, *DOCS.rglob("*.md")] if "adr" not in path.parts)
-BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?P<target>[^)#:\s]+)(#[^)]*)?\)")
 FILE = re.compile(r"`(?P<file>tests/[\w/]+\.py)`")
 TEST = re.compile(r"`(?P<file>tests/[\w/]+\.py)::(?P<test>\w+)`")
@@ -52,19 +51,6 @@ In month 17, we sold 2329 umbrellas.
 1024x1024
 A PNG of 32 by 32 pixels.
 """
-
-
-@cache
-def blocks(language: str) -> list[tuple[str, str]]:
-    """Every block of a language: where it stands, and what is in it. What start.md repeats is read in README.md."""
-    return [
-        (f"{path.relative_to(ROOT)}:{text[: found.start()].count(chr(10)) + 1}", found["code"])
-        for path in PROSE
-        if path.name != "start.md"
-        for text in [path.read_text(encoding="utf-8")]
-        for found in BLOCK.finditer(text)
-        if found["language"] == language
-    ]
 
 
 @cache
@@ -97,7 +83,7 @@ def test_every_header_is_named() -> None:
     source = ROOT / "src" / "antiphon"
     files = [*(source / "http").rglob("*.py"), *(source / "protocol").glob("errors.py")]
     known = {name for file in files for name in HEADER.findall(file.read_text(encoding="utf-8"))}
-    assert set() == known - {*MEANINGS.answer_headers, *MEANINGS.request_headers}
+    assert set() == known - {*MEANINGS.answer_headers, *MEANINGS.request_headers, openapi.EXTENSION}
 
 
 def test_every_line_of_the_log_is_named() -> None:
@@ -172,11 +158,6 @@ def test_a_test_that_is_named_is_there() -> None:
 def test_a_file_of_tests_that_is_named_is_there() -> None:
     """What is said to be tested names files."""
     assert [] == [name for name in FILE.findall(everything()) if not (ROOT / name).exists()]
-
-
-def python_blocks(page: str = "README.md") -> list[str]:
-    """The Python of a page, in order."""
-    return [code for place, code in blocks("python") if place.startswith(f"{page}:")]
 
 
 def test_the_quick_start_is_the_example() -> None:
@@ -270,13 +251,6 @@ steps = [{{ text = "Page 17." }}]
 steps = [{{ call = {{ name = "image_generation", arguments = {{ prompt = "A lighthouse" }} }} }}]
 """)
     return config
-
-
-def run_page(page: str, url: str, folder: Path) -> str:
-    """What the Python of a page prints."""
-    script = folder / "page.py"
-    script.write_text("\n".join(python_blocks(page)).replace("http://127.0.0.1:8080", url))
-    return run_python(str(script), url=url, folder=folder)
 
 
 @pytest.mark.slow

@@ -72,7 +72,7 @@ def paths() -> str:
         f"{method} {path.replace(':path', '')}" for path, methods in answers().items() for method in sorted(methods)
     ]
     expect_same("the routes", found, MEANINGS.routes)
-    return table(["path", "answer"], [[f"`{route}`", MEANINGS.routes[route]] for route in found])
+    return table(["path", "answer"], [[f"`{route}`", meaning] for route, meaning in MEANINGS.routes.items()])
 
 
 def answers() -> dict[str, set[str]]:

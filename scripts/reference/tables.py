@@ -98,6 +98,8 @@ def kind(node: inspect.Type) -> str:
             return f"list of {listed(values)}"
         case inspect.ListType(item_type=inner):
             return f"list of {PLURALS.get(kind(inner), kind(inner))}"
+        case inspect.VarTupleType(item_type=inner):
+            return f"list of {kind(inner)}"
         case inspect.DictType(value_type=inner):
             return f"table of {PLURALS.get(kind(inner), kind(inner))}"
         case inspect.Metadata(type=inner):

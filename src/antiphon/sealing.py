@@ -53,6 +53,8 @@ class Seal:
             sealed = urlsafe_b64decode(token.encode())
         except (binascii.Error, UnicodeEncodeError) as error:
             raise CannotOpen from error
+        if urlsafe_b64encode(sealed).decode() != token:  # the same bytes, written in another way
+            raise CannotOpen
         head, rest = sealed[:_HEAD_BYTES], sealed[_HEAD_BYTES:]
         cipher = self._ciphers.get(head.removeprefix(VERSION))
         if cipher is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any  # JSON
 
@@ -198,8 +199,6 @@ def refusal(client: OpenAI, item: dict[str, Any]) -> tuple[int, str | None, str 
 
 def sealed(tenant: str, *, age: int = 0, key: str = KEY, kind: Any = "thought") -> str:  # a literal
     """A token as the server makes it, so many seconds ago."""
-    import time  # noqa: PLC0415 - nothing else here reads a clock
-
     tokens = Tokens(Seal([key]), Policy(), now=lambda: int(time.time()) - age)
     return tokens.seal(kind, b'{"text":"Hm.","model":"thinker"}', tenant)
 
@@ -241,7 +240,7 @@ def test_a_thought_of_an_older_key_is_opened_as_long_as_the_key_is_there(
     with operating(configured(tmp_path, "rotated", model, [new, KEY])) as rotated, official(rotated) as client:
         turn(client, conversation, "Two?")
         assert [thought(0), thought(1), thought(2)] == given_back(model.asked[-1])
-    late = conversation[-4:]
+    late = conversation[-5:]  # what the new key sealed
     with operating(configured(tmp_path, "later", model, [new])) as later, official(later) as client:
         with pytest.raises(BadRequestError, match="could not be verified"):
             asked(client, [*conversation, {"role": "user", "content": "Three?"}])

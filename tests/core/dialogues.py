@@ -26,17 +26,31 @@ from antiphon.core.client_calls import (
     Named,
     ShellKind,
 )
-from antiphon.core.deltas import Call, Delta, Finish, FinishReason, Refused, Text, Thought
+from antiphon.core.deltas import (
+    Call,
+    Cited,
+    Delta,
+    Finish,
+    FinishReason,
+    Keepsake,
+    KeepsakeForm,
+    Refused,
+    Summary,
+    Text,
+    Thought,
+    Voice,
+)
 from antiphon.core.machine import Machine
 from antiphon.core.mcp_calls import Asking, McpKind
 from antiphon.core.notes import CallAnswered, Note
 from antiphon.core.replay import replayed
 from antiphon.core.speech import Manner
+from antiphon.core.turn import Thinking
 from antiphon.core.writing import Shown
 from antiphon.protocol.calls import ImageGenerationCall, McpCall, McpHttpError, McpToolListing, WebSearchCall
-from antiphon.protocol.content import Logprob
+from antiphon.protocol.content import Logprob, UrlCitation
 from antiphon.protocol.events import PhaseType, StreamEvent
-from antiphon.protocol.items import OutputItem
+from antiphon.protocol.items import MessagePhase, OutputItem
 from antiphon.protocol.response import (
     ImageTokens,
     ImageToolUsage,
@@ -77,6 +91,11 @@ def drawn(call: OpenCall) -> OutputItem:
 def signed(id: str, arguments: str) -> str:
     """An id that knows what it stands for, as far as a test needs it."""
     return f"{id}-{len(arguments)}"
+
+
+def sealed(thinking: Thinking) -> str:
+    """A thought in a form that a test can read."""
+    return f"{thinking.text}|{thinking.form}|{thinking.token}|{thinking.model}"
 
 
 KINDS: dict[str, CallKind] = {
@@ -126,6 +145,7 @@ class Dialogue(Struct, frozen=True):
 
     ``picks`` decide what tools do between two reads, one number each time. ``lists`` are the servers that say first
     what tools they have, ``grants`` the arguments of calls that a person approved; ``most`` bounds the calls of tools.
+    ``sealed``: thoughts go out sealed too.
     """
 
     turns: list[Spoken]
@@ -138,6 +158,7 @@ class Dialogue(Struct, frozen=True):
     lists: list[str]
     grants: list[str]
     most: int | None
+    sealed: bool
 
     @property
     def manner(self) -> Manner:
@@ -147,7 +168,9 @@ class Dialogue(Struct, frozen=True):
             grants=GRANTS,
             allowed=self.allowed,
             most_calls=self.most,
-            shown=Shown(raw=self.raw, summary="detailed"),
+            shown=Shown(raw=self.raw, summary=None if self.raw else "detailed"),
+            seal=sealed if self.sealed else None,
+            model="thinker",
         )
 
 
@@ -368,6 +391,23 @@ def written(draw: st.DrawFn, name: str) -> str:
     return draw(PLAIN) if pick else ""
 
 
+PHASES_OF_MESSAGES: st.SearchStrategy[list[MessagePhase]] = st.lists(
+    st.sampled_from(["commentary", "final_answer"]), max_size=1
+)
+CITATIONS = st.lists(
+    st.builds(
+        UrlCitation,
+        start_index=st.integers(0, 9),
+        end_index=st.integers(0, 9),
+        url=st.just("https://a.example"),
+        title=st.text("ab", max_size=2),
+    ),
+    max_size=2,
+)
+KEEPSAKES: st.SearchStrategy[list[KeepsakeForm]] = st.lists(
+    st.sampled_from(["signature", "redacted", "encrypted"]), max_size=2
+)
+SUMMARIES = st.just([]) | st.lists(WORDS, max_size=2)
 REASONS: st.SearchStrategy[FinishReason] = st.sampled_from(["stop", "stop", "max_output_tokens", "content_filter"])
 
 
@@ -380,11 +420,24 @@ def prose(draw: st.DrawFn) -> Strand:
     kind: str = draw(st.sampled_from(["text", "text", "refusal", "thought"]))
     match kind:
         case "text":
-            return [Text(piece, draw(LOGPROBS) if piece else []) for piece in pieces]
+            begins: Strand = [Voice(phase) for phase in draw(PHASES_OF_MESSAGES)]
+            ends: Strand = [Cited(citation) for citation in draw(CITATIONS)]
+            return [*begins, *(Text(piece, draw(LOGPROBS) if piece else []) for piece in pieces), *ends]
         case "refusal":
             return [Refused(piece) for piece in pieces]
         case _:
-            return [Thought(piece) for piece in pieces]
+            return draw(thinking(pieces))
+
+
+@st.composite
+def thinking(draw: st.DrawFn, pieces: list[str]) -> Strand:
+    """A thought, with or without what its upstream wants back, and with a summary of its own or instead of it."""
+    kept: Strand = [Keepsake(form, f"t{draw(st.integers(0, 9))}") for form in draw(KEEPSAKES)]
+    summary: Strand = [
+        Summary(piece, part) for part, text in enumerate(draw(SUMMARIES)) for piece in cut(text, [1 + len(text) // 2])
+    ]
+    thought: Strand = [Thought(piece) for piece in pieces] if draw(st.integers(0, 2)) else []
+    return [*thought, *summary, *kept]
 
 
 @st.composite
@@ -449,6 +502,7 @@ def dialogues(draw: st.DrawFn) -> Dialogue:
         lists=draw(st.sampled_from([[], [], ["a"], ["a", "b"]])),
         grants=draw(st.sampled_from([[], [], ["{}"], ['{"a":1}', "{}"]])),
         most=draw(st.sampled_from([None, None, None, 0, 1, 2])),
+        sealed=draw(st.booleans()),
     )
 
 
@@ -470,6 +524,8 @@ def split(delta: Delta) -> list[Delta]:
             return [Text(letter, [] if number else logprobs) for number, letter in enumerate(text)]
         case Refused(text) | Thought(text) if text:
             return [type(delta)(letter) for letter in text]
+        case Summary(text, part) if text:
+            return [Summary(letter, part) for letter in text]
         case Call(key, name, arguments) if arguments:
             return [Call(key, "" if number else name, letter) for number, letter in enumerate(arguments)]
         case _:

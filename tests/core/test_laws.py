@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import Phase, find, given, settings
+from msgspec import UNSET
 from msgspec.structs import replace
 
-from antiphon.core.deltas import Call, Delta, Finish, Refused, Text, Thought
+from antiphon.core.deltas import Call, Cited, Delta, Finish, Keepsake, Refused, Summary, Text, Thought, Voice
 from antiphon.core.machine import IllegalStep
 from antiphon.protocol.calls import (
     ApplyPatchCall,
@@ -28,6 +29,7 @@ from antiphon.protocol.calls import (
 )
 from antiphon.protocol.content import OutputText, ReasoningText, RefusalPart, SummaryText
 from antiphon.protocol.events import (
+    AnnotationAdded,
     DiffDone,
     ItemDone,
     McpArgumentsDone,
@@ -51,6 +53,7 @@ from tests.core.dialogues import (
     Spoken,
     dialogues,
     finer,
+    sealed,
 )
 from tests.core.laws import (
     called_name,
@@ -129,16 +132,12 @@ def test_law_7_the_model_writes_one_item_at_a_time(dialogue: Dialogue) -> None:
 
 @given(dialogues())
 def test_law_8_what_was_said_is_what_is_kept(dialogue: Dialogue) -> None:
-    """Text, refusals, thoughts, log-probabilities and the arguments of every call that may be said, in order."""
+    """Text, refusals, log-probabilities and the arguments of every call that may be said, in order."""
     play = Play(dialogue).run()
     said = [delta for turn in play.heard for delta in turn]
     output = play.machine.response.output
     assert "".join(delta.text for delta in said if isinstance(delta, Text)) == kept(output, OutputText)
     assert "".join(delta.text for delta in said if isinstance(delta, Refused)) == kept(output, RefusalPart)
-    thought = "".join(delta.text for delta in said if isinstance(delta, Thought))
-    assert thought == "".join(thinking.text for thinking in play.machine.thoughts.values())
-    if dialogue.raw:
-        assert thought == kept(output, ReasoningText)
     assert [logprob for delta in said if isinstance(delta, Text) for logprob in delta.logprobs] == [
         logprob for item in output for logprob in told_logprobs(item)
     ]
@@ -160,6 +159,47 @@ def test_law_8_what_was_said_is_what_is_kept(dialogue: Dialogue) -> None:
                 assert operation.diff in "".join(texts(json.loads(arguments)))
             case _:  # a search keeps what it asked, not how it was called
                 pass
+
+
+@given(dialogues())
+def test_law_8_what_was_thought_is_shown_as_asked_and_kept_beside_its_item(dialogue: Dialogue) -> None:
+    """Whole, with what its upstream wants back, one for each reasoning item; sealed in the item where it shall be."""
+    play = Play(dialogue).run()
+    said = [delta for turn in play.heard for delta in turn]
+    output = play.machine.response.output
+    thought = "".join(delta.text for delta in said if isinstance(delta, Thought))
+    shown = "".join(delta.text for delta in said if isinstance(delta, Thought | Summary))
+    assert ("" if dialogue.raw else "".join(shown.split())) == "".join(kept(output, SummaryText).split())
+    assert (thought if dialogue.raw else "") == kept(output, ReasoningText)
+    items = [item for item in output if isinstance(item, ReasoningItem)]
+    thoughts = [play.machine.thoughts[item.id] for item in items]
+    assert len(items) == len(play.machine.thoughts)
+    assert thought == "".join(thinking.text for thinking in thoughts)
+    assert [(delta.form, delta.token) for delta in said if isinstance(delta, Keepsake)] == [
+        (thinking.form, thinking.token) for thinking in thoughts if thinking.form is not None
+    ]
+    assert {"thinker"} >= {thinking.model for thinking in thoughts}
+    assert [sealed(thinking) if dialogue.sealed else UNSET for thinking in thoughts] == [
+        item.encrypted_content for item in items
+    ]
+
+
+@given(dialogues())
+def test_law_8_phases_and_citations_are_kept(dialogue: Dialogue) -> None:
+    """Each phase opens a message; a citation belongs to the text before it, and is dropped where there is none."""
+    play = Play(dialogue).run()
+    said = [delta for turn in play.heard for delta in turn]
+    messages = [item for item in play.machine.response.output if isinstance(item, Message)]
+    assert [delta.phase for delta in said if isinstance(delta, Voice)] == [
+        item.phase for item in messages if item.phase is not UNSET
+    ]
+    parts = [part for item in messages for part in item.content if isinstance(part, OutputText)]
+    cited = iter([delta.annotation for delta in said if isinstance(delta, Cited)])
+    assert all(annotation in cited for part in parts for annotation in part.annotations)
+    if not any(isinstance(delta, Call | Refused | Thought | Summary | Keepsake | Voice) for delta in said):
+        turns = [[type(delta) for delta in turn if not isinstance(delta, Text) or delta.text] for turn in play.heard]
+        due = sum(turn[turn.index(Text) :].count(Cited) for turn in turns if Text in turn)
+        assert due == sum(len(part.annotations) for part in parts)
 
 
 @given(dialogues())
@@ -351,6 +391,14 @@ def answers_early(play: Play) -> bool:
 REACHED: dict[str, Callable[[Play], bool]] = {
     "every item": has(Message, FunctionCall, McpCall, WebSearchCall, ImageGenerationCall),
     "thoughts": has(ReasoningItem),
+    "a thought that nobody sees": lambda play: any(
+        thinking.form is not None and not thinking.text for thinking in play.machine.thoughts.values()
+    ),
+    "several parts of a summary": lambda play: any(
+        isinstance(item, ReasoningItem) and len(item.summary) > 1 for item in play.machine.response.output
+    ),
+    "a phase": lambda play: any(isinstance(item, Message) and item.phase for item in play.machine.response.output),
+    "a citation": lambda play: any(isinstance(event, AnnotationAdded) for event in play.events),
     "an unfinished picture": lambda play: any(isinstance(event, PartialImage) for event in play.events),
     "what comes first": has(McpListTools, McpCall),
     "a request for an approval": has(McpApprovalRequest),

@@ -13,7 +13,7 @@ from antiphon.protocol.errors import ApiError
 from antiphon.protocol.request import CreateResponse
 from antiphon.protocol.tools import (
     AllowedTool,
-    CustomTool,
+    ComputerTool,
     FunctionTool,
     Tool,
     ToolChoice,
@@ -59,8 +59,8 @@ def test_functions_are_offered_as_they_are_echoed() -> None:
 
 def test_tools_that_cannot_run_here_are_named_once() -> None:
     """The request goes on without them."""
-    offered = offer(asked(SEARCH, F, CustomTool(name="t"), SEARCH))
-    assert ["web_search", "custom"] == offered.unavailable
+    offered = offer(asked(SEARCH, F, ComputerTool(), SEARCH))
+    assert ["web_search", "computer"] == offered.unavailable
     assert ["f"] == [function.name for function in offered.functions]
 
 
@@ -129,12 +129,9 @@ def test_a_demand_without_functions_is_refused() -> None:
 
 
 DEMANDS: list[dict[str, str]] = [
-    {"type": "custom", "name": "t"},
-    *(
-        {"type": str(kind.__struct_config__.tag)}
-        for kind in get_args(ToolChoice)
-        if isinstance(kind, type) and issubclass(kind, ToolChoiceHosted)
-    ),
+    {"type": str(kind.__struct_config__.tag)}
+    for kind in get_args(ToolChoice)
+    if isinstance(kind, type) and issubclass(kind, ToolChoiceHosted)
 ]
 
 

@@ -134,7 +134,8 @@ def hear(play: Play, unheard: list[bool]) -> None:
         half = speech._call is not None and isinstance(speech._call.kind, McpKind) and bool(speech._call.arguments)
         added = {event.item.id for event in play.events if isinstance(event, ItemAdded)}
         untold = speech._call is not None and isinstance(speech._call.kind, Late) and speech._call.id not in added
-        unheard[0] = half or untold or bool(speech._later)
+        thought = speech._thought is not None and play.dialogue.sealed  # whole in its seal, and nowhere else
+        unheard[0] = half or untold or thought or bool(speech._later)
 
 
 @given(lives())

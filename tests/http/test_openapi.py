@@ -10,10 +10,11 @@ import jsonschema_rs
 import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
-from antiphon.http.openapi import REQUESTS, document
+from antiphon.http.openapi import EXTENSION, REQUESTS, document
 from antiphon.http.operations import OPERATIONS
 from scripts.reference.http import answers
 from tests import patient
+from tests.http.talking import talking
 from tests.serving import scripted, serving
 
 if TYPE_CHECKING:
@@ -43,15 +44,15 @@ def address() -> Iterator[str]:
         yield url
 
 
-def validator(described: Document, name: str) -> jsonschema_rs.Draft202012Validator:
-    """Tells whether a value is what a component says."""
-    schema = {"$ref": f"#/components/schemas/{name}", "components": described["components"]}
-    return jsonschema_rs.Draft202012Validator(schema)
-
-
 def faults(described: Document, name: str, value: object) -> list[str]:
     """Where a value is not what a component says."""
-    return [f"{error.instance_path}: {error.message}" for error in validator(described, name).iter_errors(value)]
+    return faults_in(described, {"$ref": f"#/components/schemas/{name}"}, value)
+
+
+def faults_in(described: Document, schema: Document, value: object) -> list[str]:
+    """Where a value is not what a schema of the document says."""
+    validator = jsonschema_rs.Draft202012Validator({**schema, "components": described["components"]})
+    return [f"{error.instance_path}: {error.message}" for error in validator.iter_errors(value)]
 
 
 def routed() -> dict[str, set[str]]:
@@ -229,6 +230,76 @@ def test_headers_of_answers_are_described(described: Document, address: str) -> 
     assert {"$ref": "#/components/responses/TooManyRequests"} == answers["429"]
     assert set() == set(promised) - set(busy.headers)
     assert set() == set(answers["200"]["headers"]) - set(done.headers)
+
+
+def test_headers_of_a_count_are_described(described: Document, address: str) -> None:
+    """A count says how good it is, and what had no effect on it."""
+    counted = patient.post(f"{address}/v1/responses/input_tokens", json={**REQUESTS["text"], "temperature": 1})
+    promised = described["paths"]["/responses/input_tokens"]["post"]["responses"]["200"]["headers"]
+    assert {"x-token-count", "x-ignored-params"} < set(promised)
+    assert (200, set()) == (counted.status_code, set(promised) - set(counted.headers))
+    assert [] == faults(described, "TokenCount", counted.json())
+
+
+def test_a_compaction_is_what_the_document_says(described: Document, address: str) -> None:
+    """Its answer fits its schema."""
+    compacted = patient.post(f"{address}/v1/responses/compact", json=REQUESTS["messages"])
+    assert (200, []) == (compacted.status_code, faults(described, "CompactedResponse", compacted.json()))
+
+
+def test_conversations_are_what_the_document_says(described: Document, address: str) -> None:
+    """What is sent and what is answered on each of their routes fits its schema."""
+    sent: Document = {
+        "CreateConversation": {"items": [{"role": "user", "content": "hi"}], "metadata": {"topic": "music"}},
+        "UpdateConversation": {"metadata": {}},
+        "AddItems": {"items": [{"role": "user", "content": [{"type": "input_text", "text": "more"}]}]},
+    }
+    assert {name: [] for name in sent} == {name: faults(described, name, body) for name, body in sent.items()}
+    begun = patient.post(f"{address}/v1/conversations", json=sent["CreateConversation"])
+    kept = f"{address}/v1/conversations/{begun.json()['id']}"
+    added = patient.post(f"{kept}/items", json=sent["AddItems"])
+    item = f"{kept}/items/{added.json()['first_id']}"
+    answers = [
+        ("ConversationObject", begun),
+        ("ConversationObject", patient.post(kept, json=sent["UpdateConversation"])),
+        ("ConversationObject", patient.get(kept)),
+        ("ItemPage", added),
+        ("ItemPage", patient.get(f"{kept}/items")),
+        ("Item", patient.get(item)),
+        ("ConversationObject", patient.delete(item)),
+        ("ConversationDeleted", patient.delete(kept)),
+    ]
+    assert [(200, [])] * len(answers) == [
+        (answer.status_code, faults(described, name, answer.json())) for name, answer in answers
+    ]
+
+
+def test_a_conversation_may_begin_without_a_body(described: Document, address: str) -> None:
+    """The document says so, and so it is."""
+    assert described["paths"]["/conversations"]["post"]["requestBody"]["required"] is False
+    assert 200 == patient.post(f"{address}/v1/conversations").status_code
+
+
+def test_frames_of_a_websocket_are_what_the_document_says(described: Document, address: str) -> None:
+    """What is sent as a frame, and what comes back: events, errors, and what becomes of a steer."""
+    frames = described["paths"]["/responses"][EXTENSION]
+    asked: list[Document] = [
+        {"type": "response.create", **REQUESTS["text"], "stream_id": "lane"},
+        {"type": "response.create", "model": "m", "input": "hi", "background": True},
+        {"type": "response.steer", "previous_response_id": "resp_1", "input": "No."},
+        {"type": "response.inject", "response_id": "resp_1", "input": []},
+    ]
+    ends = {"response.completed", "error", "response.steer.failed", "response.inject.failed"}
+    heard: list[Document] = []
+    with talking(address) as talk:
+        for frame in asked:
+            assert [] == faults_in(described, frames["received"], frame)
+            talk.say(**frame)
+            heard.append(talk.hear())
+            while heard[-1]["type"] not in ends:
+                heard.append(talk.hear())
+    assert ends == {frame["type"] for frame in heard if frame["type"] in ends}
+    assert [] == [fault for frame in heard for fault in faults_in(described, frames["sent"], frame)]
 
 
 def test_queries_are_described_by_the_structs_that_read_them(described: Document) -> None:

@@ -319,12 +319,12 @@ def test_a_body_that_does_not_arrive_is_given_up(address: str, monkeypatch: pyte
     assert b"did not arrive within" in answer
 
 
-def test_items_without_effect_are_named(address: str) -> None:
-    """Tools and settings that an input brings are not used yet, and the answer says so."""
-    brought = {"type": "additional_tools", "tools": [WEATHER]}
+def test_tools_that_an_input_brings_that_cannot_run_here_are_named(address: str) -> None:
+    """As those of the request itself are; the others are offered."""
+    brought = {"type": "additional_tools", "tools": [WEATHER, {"type": "web_search"}]}
     body = {"model": "m", "input": [brought, {"role": "user", "content": "hi"}]}
     answer = patient.post(f"{address}/v1/responses", json=body)
-    assert (200, "input[additional_tools]") == (answer.status_code, answer.headers["x-ignored-params"])
+    assert (200, "web_search") == (answer.status_code, answer.headers["x-unavailable-tools"])
 
 
 @pytest.mark.parametrize("filling", ["x", "y" * THREADED])

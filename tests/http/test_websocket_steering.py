@@ -114,7 +114,7 @@ def test_a_response_that_completes_before_it_hears_is_followed_as_well(address: 
     with talking(address) as talk:
         id = begin(talk, name, model)
         steer(talk, id)
-        model.stop()
+        finish(model)
         ended = talk.until(*TERMINAL)[-1]
         model.wait()
         model.say("Then this.")
@@ -223,12 +223,20 @@ def test_no_more_bytes_wait_than_a_message_may_have(models: Models, name: str, m
     assert ["accepted", "accepted", "failed"] == [answer["type"].rpartition(".")[2] for answer in answers]
 
 
+def finish(model: Model, reason: str = "stop") -> None:
+    """Say that this was all, and be left: of a response that was steered nothing more is heard."""
+    model._chunk({}, reason)
+    model.cues.put(b"data: [DONE]\n\n")
+    model.gone()
+
+
 def waiting(talk: Talk, name: str, model: Model, **body: Any) -> tuple[str, Any, Any]:
     """Steer a response that ends with a call; give its id, its last event, and what is told of the steer after it."""
     id = begin(talk, name, model, tools=[TOOL], **body)
-    steer(talk, id, "Hurry.")
     model.call("look", "{}")
-    model.stop("tool_calls")
+    talk.until("response.function_call_arguments.delta")
+    steer(talk, id, "Hurry.")
+    finish(model, "tool_calls")
     return id, talk.until(*TERMINAL)[-1], talk.hear()
 
 
@@ -321,3 +329,21 @@ def test_a_successor_that_cannot_be_made_gives_back_what_was_said(address: str, 
         lost = talk.turn(model=name, previous_response_id=id)
     assert ("response.steer.failed", "successor_creation_failed") == (failed["type"], failed["error"]["code"])
     assert "previous_response_not_found" == lost["error"]["code"]
+
+
+def test_a_call_that_was_broken_off_waits_for_nothing(address: str, name: str, model: Model) -> None:
+    """It is incomplete as its response is, and the successor begins without an output of it."""
+    with talking(address) as talk:
+        id = begin(talk, name, model, tools=[TOOL])
+        model.call("look", '{"where": "')
+        talk.until("response.function_call_arguments.delta")
+        steer(talk, id)
+        model.say("more")
+        ended = talk.until(*TERMINAL)[-1]
+        model.wait()
+        model.say("Well.")
+        model.stop()
+        last = talk.until(*TERMINAL)[-1]
+    assert ("response.incomplete", STEERED) == (ended["type"], ended["response"]["incomplete_details"])
+    assert ["completed", "incomplete"] == [item["status"] for item in ended["response"]["output"]][:2]
+    assert "Well." == text(last)

@@ -14,14 +14,16 @@ from msgspec import UNSET, Raw, UnsetType
 
 from antiphon.core.json_pieces import Began, Ended, Grew, JsonReader, Path, Piece, Whole
 from antiphon.protocol.calls import ExecAction, LocalShellCall, ShellAction, ToolSearchCall
+from antiphon.protocol.places import is_array, is_object
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from antiphon.core.calls import OpenCall
     from antiphon.core.drafts import CustomDraft, ShellDraft
     from antiphon.protocol.events import StreamEvent
     from antiphon.protocol.items import OutputItem
+    from antiphon.protocol.places import Object, Sent
 
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_string = msgspec.json.Decoder(str).decode
@@ -34,6 +36,8 @@ T = TypeVar("T")
 
 _MOST = 2**53
 """The largest limit that every client can read as a number."""
+_MOST_DEPTH = 100
+"""Arguments that are an object of their own come back within an input, and no request is read that is much deeper."""
 
 
 class CustomReading:
@@ -237,8 +241,22 @@ class SearchReading:
     def wrote_all(self) -> list[StreamEvent]:
         """Nothing: the item tells all."""
         if self._call.status == "completed":
-            self._arguments = _parsed(_decode_json, self._call.arguments)
+            arguments = _parsed(_decode_json, self._call.arguments)
+            self._arguments = None if arguments is None or _is_deep(arguments) else arguments
         return []
+
+
+def _is_deep(arguments: Object) -> bool:
+    level: list[Sent] = [arguments]
+    for _ in range(_MOST_DEPTH):
+        level = [child for value in level for child in _children(value)]
+    return bool(level)
+
+
+def _children(value: Sent) -> Iterable[Sent]:
+    if is_object(value):
+        return value.values()
+    return value if is_array(value) else ()
 
 
 def _members(arguments: str) -> dict[str, Raw]:

@@ -195,7 +195,23 @@ class ClientFunction:
 FUNCTION = ClientFunction()
 
 
-class Silent:
+class Quiet:
+    """A kind of call that says nothing while it is written: what it shows is its item."""
+
+    def began(self, call: OpenCall) -> list[StreamEvent]:
+        """Nothing."""
+        return []
+
+    def wrote(self, call: OpenCall, arguments: str) -> list[StreamEvent]:
+        """Nothing."""
+        return []
+
+    def wrote_all(self, call: OpenCall) -> list[StreamEvent]:
+        """Nothing."""
+        return []
+
+
+class Silent(Quiet):
     """A hosted tool that does not show its arguments while they are written: searches, images, a computer."""
 
     hosted = True
@@ -214,16 +230,8 @@ class Silent:
         """The call is in progress."""
         return [phase_event(call, self._began)]
 
-    def wrote(self, call: OpenCall, arguments: str) -> list[StreamEvent]:
-        """Nothing."""
-        return []
 
-    def wrote_all(self, call: OpenCall) -> list[StreamEvent]:
-        """Nothing."""
-        return []
-
-
-class Lost:
+class Lost(Quiet):
     """A hosted call of which only its item is known: whoever answered it runs no more. It is never answered."""
 
     prefix = ""
@@ -235,18 +243,6 @@ class Lost:
     def item(self, call: OpenCall) -> OutputItem:
         """The item as it was added, but unfinished for ever."""
         return unfinished(self._item, call.arguments)
-
-    def began(self, call: OpenCall) -> list[StreamEvent]:
-        """Nothing."""
-        return []
-
-    def wrote(self, call: OpenCall, arguments: str) -> list[StreamEvent]:
-        """Nothing."""
-        return []
-
-    def wrote_all(self, call: OpenCall) -> list[StreamEvent]:
-        """Nothing."""
-        return []
 
 
 def unfinished(item: OutputItem, arguments: str) -> OutputItem:

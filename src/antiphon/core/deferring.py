@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct
 from msgspec.structs import replace
 
-from antiphon.core.calls import OpenCall
+from antiphon.core.calls import OpenCall, Quiet
 from antiphon.core.echo import echoed
 from antiphon.core.turn import Function
 from antiphon.protocol.calls import ToolSearchCall
@@ -21,7 +21,6 @@ from antiphon.protocol.tools import CustomTool, FunctionTool, McpTool, Namespace
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from antiphon.protocol.events import StreamEvent
     from antiphon.protocol.items import OutputItem
 
 _LOOKS = "Loads tools that are not loaded yet, so that they can be called. These can be loaded, by their paths:"
@@ -37,7 +36,7 @@ class Deferred(Struct, frozen=True):
     tool: Tool
 
 
-class Searching:
+class Searching(Quiet):
     """A search for tools that the server answers. Nothing of it is told before its end, as recorded."""
 
     prefix = "tsc"
@@ -52,18 +51,6 @@ class Searching:
             execution="server",
             status="incomplete" if call.status == "incomplete" else "in_progress",
         )
-
-    def began(self, call: OpenCall) -> list[StreamEvent]:
-        """Nothing."""
-        return []
-
-    def wrote(self, call: OpenCall, arguments: str) -> list[StreamEvent]:
-        """Nothing."""
-        return []
-
-    def wrote_all(self, call: OpenCall) -> list[StreamEvent]:
-        """Nothing."""
-        return []
 
 
 def deferred(tools: Iterable[Tool]) -> list[Deferred]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from antiphon.core.calls import phase_event
+from antiphon.core.calls import Quiet, phase_event
 from antiphon.protocol.calls import McpApprovalRequest, McpCall
 from antiphon.protocol.events import ItemDelta, McpArgumentsDone, StreamEvent
 
@@ -53,7 +53,7 @@ class McpKind:
         return [*arguments_delta(call.place, call.arguments), arguments_done(call.place, call.arguments)]
 
 
-class Asking:
+class Asking(Quiet):
     """A call that a person has to approve: told when it is whole, for nobody approves half of one.
 
     ``sign`` takes a fresh id and the arguments, and gives the id by which the approval will know what it approves.
@@ -70,18 +70,6 @@ class Asking:
     def item(self, call: OpenCall) -> OutputItem:
         """The request for an approval."""
         return McpApprovalRequest(id=call.id, arguments=call.arguments, name=self.name, server_label=self.server_label)
-
-    def began(self, call: OpenCall) -> list[StreamEvent]:
-        """Nothing yet."""
-        return []
-
-    def wrote(self, call: OpenCall, arguments: str) -> list[StreamEvent]:
-        """Nothing yet."""
-        return []
-
-    def wrote_all(self, call: OpenCall) -> list[StreamEvent]:
-        """Nothing: the item is told whole."""
-        return []
 
 
 def arguments_delta(place: Place, arguments: str) -> list[StreamEvent]:

@@ -29,6 +29,7 @@ from antiphon.protocol.tools import (
     ImageGenerationTool,
     McpTool,
     Tool,
+    ToolChoice,
     ToolChoiceAllowed,
     ToolChoiceApplyPatch,
     ToolChoiceCustom,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     Listed = Mapping[str, Sequence[McpToolListing]]
+    Named = tuple[str, str]  # a type and a name of its own, or a label
 
 
 class RemoteTool(Struct, frozen=True):
@@ -105,7 +107,7 @@ def offer(
     """
     listed = listed or {}
     servers = [tool for tool in request.tools if isinstance(tool, McpTool)]
-    shown = _shown(request.tools, {} if hands_over else listed, loaded, pictures)
+    shown = _shown(request, {} if hands_over else listed, loaded, pictures)
     may_grow = shown.search is not None or any(hands_over or each.server_label not in listed for each in servers)
     chosen = _Choosing(request, shown, may_grow=may_grow).choice()
     kinds = kinds_of(shown.clients)
@@ -139,9 +141,10 @@ class _Shown(Struct, frozen=True):
     search: SearchTool | None
 
 
-def _shown(tools: list[Tool], listed: Listed, loaded: Sequence[Tool], pictures: int) -> _Shown:
+def _shown(request: CreateResponse, listed: Listed, loaded: Sequence[Tool], pictures: int) -> _Shown:
     """Each tool under a name of its own: the client's first, for they are called by the names that they have."""
-    clients = _in_sight(tools, loaded)
+    tools, named = request.tools, _named(request.tool_choice)
+    clients = _in_sight(tools, loaded, named)
     functions = [function_of(client) for client in clients]
     search = _search(tools, loaded, {function.name for function in functions})
     if search is not None:
@@ -149,7 +152,7 @@ def _shown(tools: list[Tool], listed: Listed, loaded: Sequence[Tool], pictures: 
     drawing = _drawing(tools, {function.name for function in functions})
     if drawing is not None:
         functions.append(drawing_function(drawing.name, drawing.settings, pictures))
-    remote = _remote(_shown_servers(tools, loaded), listed, {function.name for function in functions})
+    remote = _remote(_shown_servers(tools, loaded, named), listed, {function.name for function in functions})
     functions += [_remote_function(name, tool) for name, tool in remote.items()]
     return _Shown(functions, clients, remote, drawing, search)
 
@@ -158,20 +161,43 @@ def _runs_here(tool: Tool) -> bool:
     return isinstance(tool, McpTool | ImageGenerationTool | ToolSearchTool) or is_run_by_client(tool)
 
 
-def _in_sight(tools: list[Tool], loaded: Sequence[Tool]) -> list[ClientTool]:
-    """The client's tools that the model is shown: those that wait for a search, once one has found them."""
+def _in_sight(tools: list[Tool], loaded: Sequence[Tool], named: set[Named]) -> list[ClientTool]:
+    """The client's tools that the model is shown: those that wait for a search, once one has found them.
+
+    What the choice names needs none.
+    """
     found = {client.key for client in client_tools(loaded)}
     every = client_tools([*tools, *loaded])
     if not any(isinstance(tool, ToolSearchTool) for tool in tools):
         return [replace(client, is_deferred=False) for client in every]
-    return [client for client in every if not client.is_deferred or client.key in found]
+    plain = [replace(client, is_deferred=False) if _family(client) & named else client for client in every]
+    return [client for client in plain if not client.is_deferred or client.key in found]
 
 
-def _shown_servers(tools: list[Tool], loaded: Sequence[Tool]) -> list[McpTool]:
+def _family(client: ClientTool) -> set[Named]:
+    """What a choice may call a tool: by its own name, or by that of its namespace."""
+    return {(client.tool.type, client.key[2]), ("namespace", client.namespace or "")}
+
+
+def _named(choice: ToolChoice | None) -> set[Named]:
+    """The tools that a choice names."""
+    match choice:
+        case ToolChoiceFunction(name=name) | ToolChoiceCustom(name=name):
+            return {(choice.type, name)}
+        case ToolChoiceMcp(server_label=label):
+            return {(choice.type, label)}
+        case ToolChoiceAllowed(tools=tools):
+            return {(tool.type, name) for tool in tools for name in (tool.name, tool.server_label) if name}
+        case _:
+            return set()
+
+
+def _shown_servers(tools: list[Tool], loaded: Sequence[Tool], named: set[Named]) -> list[McpTool]:
     servers = [tool for tool in tools if isinstance(tool, McpTool)]
     if not any(isinstance(tool, ToolSearchTool) for tool in tools):
         return servers
     found = {tool.server_label for tool in loaded if isinstance(tool, McpTool)}
+    found |= {name for kind, name in named if kind == "mcp"}
     return [server for server in servers if not server.defer_loading or server.server_label in found]
 
 
@@ -224,6 +250,7 @@ class _Choosing:
         self._clients = shown.clients
         self._remote = shown.remote
         self._drawing = shown.drawing
+        self._search = shown.search
         self._may_grow = may_grow
 
     def choice(self) -> Choice:
@@ -273,6 +300,8 @@ class _Choosing:
                 return self._of_server(label, tool.name if isinstance(tool.name, str) else None)
             case AllowedTool(type="image_generation") if self._drawing is not None:
                 return [self._drawing.name]
+            case AllowedTool(type="tool_search") if self._search is not None:
+                return [self._search.name]
             case _:
                 return self._client(tool.type)
 

@@ -169,7 +169,7 @@ class Speech:
     def _think(self, text: str) -> list[StreamEvent]:
         """Append to the thought; begin one where none is open."""
         if self._thought is not None:
-            return self._thought.write(text)
+            return self._thought.write(text) if text else []
         events = self.close("completed")
         thought = self._thought = WritingThought(self._place("rs"), self.manner.shown)
         return [*events, *thought.open(), *(thought.write(text) if text else [])]

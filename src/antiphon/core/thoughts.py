@@ -17,10 +17,16 @@ if TYPE_CHECKING:
 def visible(
     items: Sequence[Item], thoughts: Mapping[str, Thinking], *, model: str, every_turn: bool
 ) -> dict[str, Thinking]:
-    """What a model sees again of the thoughts in these items. A turn begins with what a user says."""
+    """What a model sees again of the thoughts in these items: its own among those in sight."""
+    seen = in_sight(items, thoughts, every_turn=every_turn)
+    return {id: thinking for id, thinking in seen.items() if thinking.model == model}
+
+
+def in_sight(items: Sequence[Item], thoughts: Mapping[str, Thinking], *, every_turn: bool) -> dict[str, Thinking]:
+    """The thoughts of the turn that these items end in, or of all turns. A turn begins with what a user says."""
     begin = 0 if every_turn else _last_said(items)
     own = {item.id for item in items[begin:] if isinstance(item, ReasoningItem)}
-    return {id: thinking for id, thinking in thoughts.items() if id in own and thinking.model == model}
+    return {id: thinking for id, thinking in thoughts.items() if id in own}
 
 
 def unsealed(item: ReasoningItem, model: str) -> Thinking:

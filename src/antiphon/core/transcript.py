@@ -103,13 +103,9 @@ def added(history: list[Item], said: list[Item], kept: Mapping[str, Item]) -> li
 
 def is_reference(item: Item) -> bool:
     """Whether an item only names one that the server knows: so clients point at a drawing too, to have it changed."""
-    match item:
-        case ItemReference():
-            return True
-        case ImageGenerationCall(status="completed"):
-            return not item.result
-        case _:
-            return False
+    if isinstance(item, ImageGenerationCall):
+        return item.status == "completed" and not item.result
+    return isinstance(item, ItemReference)
 
 
 def _says_again(item: Item, before: Item) -> bool:

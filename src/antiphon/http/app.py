@@ -76,7 +76,7 @@ class Resource:
             raise method_not_allowed(exchange.method, exchange.path, allowed=sorted(self._answers))
         caller = self._auth.caller(exchange.headers)
         if exchange.is_azure:
-            _check_api_version(exchange.query.get("api-version"))
+            check_api_version(exchange.query.get("api-version"))
         await answer(exchange, caller)
 
 
@@ -169,7 +169,7 @@ async def _nothing_there(scope: Scope, _receive: Receive, _send: Send) -> None:
     raise unknown_url(scope["method"], scope["path"])
 
 
-def _check_api_version(version: str | None) -> None:
+def check_api_version(version: str | None) -> None:
     """Azure's ``api-version``: absent, a word, or the date of a version that had this API."""
     if version is None:
         return

@@ -137,7 +137,7 @@ class Lane:
         run = Run(prepared.task.response.id, self.name, request)
         desk.steering.begin(run)
         try:
-            emit = self._emit(request)
+            emit = self._emit(request, run)
             response = await desk.lifecycle.perform(prepared, emit, reins=run.reins, remember=remember)
         finally:
             desk.steering.end(run)
@@ -161,7 +161,7 @@ class Lane:
             await self._desk.tell(steering.wait(run, stubs))
         return None if stubs else run
 
-    def _emit(self, request: CreateResponse) -> Emit:
+    def _emit(self, request: CreateResponse, run: Run) -> Emit:
         """The emit of a response: each event a frame, and each call one write."""
         options = request.stream_options
         filler = None if options is not None and options.include_obfuscation is False else FILLER
@@ -169,6 +169,7 @@ class Lane:
         tail = b"" if name is None else b',"stream_id":"%b"}' % name.encode()
 
         async def emit(events: Sequence[StreamEvent]) -> None:
+            run.emissions += 1
             texts = [written(event, filler) for event in events]
             if tail:
                 texts = [text[:-1] + tail for text in texts]

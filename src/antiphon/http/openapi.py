@@ -88,6 +88,8 @@ _EVENT: Schema = {
     "required": ["event", "data"],
 }
 
+EXTENSION = "x-websocket"
+"""What OpenAPI has no words for, in words of ours."""
 _WEBSOCKET: Schema = {
     "summary": "The same path takes WebSockets, whose frames are JSON texts",
     "received": {
@@ -99,7 +101,7 @@ _WEBSOCKET: Schema = {
     },
     "sent": {"anyOf": [ref("StreamEvent"), *(ref(kind.__name__) for kind in FRAMES)]},
 }
-"""What OpenAPI has no words for: an extension of ours. Events carry the ``stream_id`` of their lane besides."""
+"""What goes over a WebSocket. Events carry the ``stream_id`` of their lane besides."""
 
 REQUESTS: dict[str, Schema] = {
     "text": {"model": "gpt-4o", "input": "What is an antiphon?"},
@@ -198,7 +200,7 @@ def _path(path: str, methods: dict[str, Operation]) -> Schema:
         text = {"type": "string", "minLength": 1}
         described["parameters"] = [{"name": name, "in": "path", "required": True, "schema": text} for name in names]
     if path == "/responses":
-        described["x-websocket"] = _WEBSOCKET
+        described[EXTENSION] = _WEBSOCKET
     return described
 
 

@@ -54,17 +54,27 @@ class Steer(Struct, frozen=True):
 
 
 class Run:
-    """A response in flight: its lane, the settings that a successor inherits, its reins, and what waits for its end."""
+    """A response in flight: its lane, the settings that a successor inherits, its reins, and what waits for its end.
+
+    ``emissions`` counts how often something was told of it.
+    """
 
     def __init__(self, id: str, lane: str | None, request: CreateResponse) -> None:
         self.id = id
         self.lane = lane
         self.reins = Reins()
+        self.emissions = 0
+        self._heard = 0
         self.steers: list[Steer] = []
         self._settings = replace(request, input=[], generate=None)
         self.can_be_steered = (
             request.conversation is None and request.context_management is None and request.generate is not False
         )
+
+    def is_silent(self) -> bool:
+        """Whether nothing was told since this was asked before."""
+        heard, self._heard = self._heard, self.emissions
+        return heard == self.emissions
 
     def successor(self) -> Received:
         """The request that goes on with what was said."""
@@ -91,6 +101,10 @@ class Steering:
     def end(self, run: Run) -> None:
         """It has ended: nothing can be said into it any more."""
         del self._runs[run.id]
+
+    def silent(self) -> list[Run]:
+        """The responses in flight of which nothing was told since this was asked before."""
+        return [run for run in self._runs.values() if run.is_silent()]
 
     def take(self, frame: SteerFrame, *, has_ended: bool) -> ServerFrame:
         """Take a steer, or refuse it; give what the client is told. The run is not steered yet: see `pull`."""

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from starlette.routing import compile_path
 
-from antiphon.http.app import MOUNTS
+from antiphon.http.app import MOUNTS, check_api_version
 from antiphon.http.auth import LOCAL, LOOPBACK_NAMES
 from antiphon.http.exchange import SHORT_WAY, Exchange
 from antiphon.http.lanes import THREADED, Desk, Lane
@@ -50,7 +50,8 @@ class Terms(Struct, frozen=True, kw_only=True):
 
     ``message_bytes``: how long a frame may be, and how much may wait, and be remembered, at a time. ``life_seconds``:
     how long it may be open. ``patience_seconds``: how long a client may read nothing. ``in_flight``: how many responses
-    it makes at a time, and ``waiting`` how many more it may ask for.
+    it makes at a time, and ``waiting`` how many more it may ask for. ``heartbeat_seconds``: after how long a silence a
+    response says again that it is in progress, for clients that count only events; 0: never.
     """
 
     message_bytes: int
@@ -58,6 +59,7 @@ class Terms(Struct, frozen=True, kw_only=True):
     patience_seconds: float = 60.0
     in_flight: int = 16
     waiting: int = 512
+    heartbeat_seconds: float = 60.0
 
 
 class WebSockets:
@@ -93,6 +95,8 @@ class WebSockets:
             raise unknown_url("GET", exchange.path)
         exchange.params = match.groupdict()
         caller = self._auth.caller(exchange.headers)
+        if exchange.is_azure:
+            check_api_version(exchange.query.get("api-version"))
         if caller is LOCAL:
             _refuse_strangers(exchange.headers.get("origin"))
         return caller
@@ -111,6 +115,7 @@ class Connection:
         self._lanes: dict[str | None, Lane] = {}
         self._working: dict[str | None, asyncio.Task[None]] = {}
         self._room = asyncio.Semaphore(terms.in_flight)
+        self._heartbeat: asyncio.TimerHandle | None = None
         if line is not None:
             line.admit(limit)
 
@@ -137,6 +142,8 @@ class Connection:
                 ending = self._ending(reader) if reader.done() else ending
             for task in (reader, *signals, *self._working.values()):
                 task.cancel()
+            if self._heartbeat is not None:
+                self._heartbeat.cancel()
         return ending
 
     def _ending(self, reader: asyncio.Task[None]) -> Ending:
@@ -199,6 +206,20 @@ class Connection:
         if name not in self._working:
             task = self._working[name] = group.create_task(self._work(lane))
             task.add_done_callback(lambda _: self._working.pop(name))
+        self._keep_beating(group)
+
+    def _keep_beating(self, group: asyncio.TaskGroup) -> None:
+        """Look now and then at what is in flight: one timer a connection, and none for a connection that is idle."""
+        seconds = self._terms.heartbeat_seconds
+        if self._heartbeat is None and seconds:
+            self._heartbeat = asyncio.get_running_loop().call_later(seconds, self._beat, group)
+
+    def _beat(self, group: asyncio.TaskGroup) -> None:
+        self._heartbeat = None
+        for run in self.desk.steering.silent():
+            group.create_task(run.reins.beat())
+        if self._working:
+            self._keep_beating(group)
 
     async def _work(self, lane: Lane) -> None:
         """Answer the creates of a lane in their order."""

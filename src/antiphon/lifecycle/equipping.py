@@ -125,9 +125,12 @@ class Equipping:
         )
 
     def _backend(self, case: Case, offered: Offer) -> Backend:
-        """Who answers; with what keeps calls to grammars, and turns within the window, where that is asked for."""
+        """Who answers; with what keeps calls to grammars, and turns within the window, where that is asked for.
+
+        A search may find a tool that has a grammar.
+        """
         backend = case.deployment.backend
-        if any(function.grammar is not None for function in offered.functions):
+        if offered.search is not None or any(function.grammar is not None for function in offered.functions):
             backend = Fitting(backend, partial(self.grammars.fits, party=case.caller.tenant))
         if case.order.request.truncation == "auto":
             backend = Truncating(backend, case.deployment.context_window)
@@ -136,7 +139,7 @@ class Equipping:
     async def _seen(self, tenant: str, sight: Show | None, turn: Turn) -> Turn:
         """A turn as the model sees it: with summaries of this very response in words, and pictures in its hand."""
         items = self._compacting.unfolded(turn.items, tenant)
-        turn = turn if len(items) == len(turn.items) else replace(turn, items=items)
+        turn = turn if items == turn.items else replace(turn, items=items)
         return turn if sight is None else await sight(turn)
 
     def _opening(
@@ -220,7 +223,7 @@ def _turn(case: Case, offered: Offer, items: list[Item], outputs: dict[str, Outp
         instructions=request.instructions,
         outputs=outputs,
         thoughts=visible(
-            items, case.context.thoughts, model=case.response.model, every_turn=_every_turn(request, case.deployment)
+            items, case.context.thoughts, model=case.response.model, every_turn=every_turn(request, case.deployment)
         ),
         functions=offered.functions,
         choice=offered.choice,
@@ -239,7 +242,8 @@ def _turn(case: Case, offered: Offer, items: list[Item], outputs: dict[str, Outp
     )
 
 
-def _every_turn(request: CreateResponse, deployment: Deployment) -> bool:
+def every_turn(request: CreateResponse, deployment: Deployment) -> bool:
+    """Whether a model sees what it thought in all turns, and not in the last one alone."""
     match None if request.reasoning is None else request.reasoning.context:
         case "all_turns":
             return True

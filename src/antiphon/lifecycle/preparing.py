@@ -16,21 +16,22 @@ from antiphon.core.approvals import decisions, fresh_answers
 from antiphon.core.echo import opened
 from antiphon.core.offer import offer
 from antiphon.core.settling import loaded, settled
-from antiphon.core.thoughts import removed
+from antiphon.core.thoughts import in_sight, removed
 from antiphon.core.transcript import is_reference
 from antiphon.grammars import BadGrammar
 from antiphon.ids import Ids
 from antiphon.lifecycle import EVERY_MODEL, Asker, Caller, Deployment, History, Hold, Order, Policy, Prepared
 from antiphon.lifecycle import history as history_of
-from antiphon.lifecycle.equipping import Case
+from antiphon.lifecycle.equipping import Case, every_turn
 from antiphon.lifecycle.remotes import outdated
-from antiphon.lifecycle.unmet import nothing_said, without_effect
+from antiphon.lifecycle.unmet import nothing_said, says_nothing, without_effect
 from antiphon.protocol.calls import McpListTools, ToolSearchOutput
 from antiphon.protocol.checks import check
 from antiphon.protocol.errors import invalid_request, missing_parameter, unknown_parameter
 from antiphon.protocol.items import AdditionalTools
 from antiphon.protocol.refusals import model_not_found, tool_unavailable
 from antiphon.protocol.tool_settings import CustomGrammar
+from antiphon.protocol.toolbox import check_choice
 from antiphon.protocol.tools import CustomTool, NamespaceTool
 from antiphon.protocol.tools import Tool as RequestTool
 
@@ -91,11 +92,11 @@ class Preparing:
         asked, caller = rendered.request, asker.caller
         name = self._name(asked, asker)
         deployment = self._deployment(name)
-        check(asked)
+        check(replace(asked, tool_choice=None))  # what it goes on from may bring the tool that is chosen
         await self._check_grammars(asked, caller)
         begun = await self._begun(asked, caller, stack)
         history = await self._recalling.history(asked, caller, asker.memory or {})
-        request = settled(asked, history.items)
+        request = _settled(asked, history)
         offered = offer(request, loaded=loaded([*history.items, *request.input]), hands_over=deployment.pass_through)
         self._refuse_ignored(received.ignored, offered.unavailable)
         painter = self._drawings.painter(offered.drawing, asker.painter)
@@ -109,7 +110,7 @@ class Preparing:
         task = await self._equipping.task(case)
         if request.generate is False and asker.memory is not None:
             task = replace(task, purpose="prepare")
-        if not task.turn.items and request.instructions is None:
+        if says_nothing(task):
             raise nothing_said()
         ignored = without_effect(request, is_remembered=asker.memory is not None)
         return Prepared(
@@ -138,7 +139,9 @@ class Preparing:
         )
         thoughts = self._recalling.thoughts(addition, who.caller, response.model)
         context = history.and_then(History(addition.items, addition.kept.outputs, thoughts))
-        return Case(order, _with_transformations(response, thoughts), context, who.deployment, who.caller)
+        every = every_turn(order.request, who.deployment)
+        seen = {**in_sight(context.items, history.thoughts, every_turn=every), **thoughts}
+        return Case(order, _with_transformations(response, seen), context, who.deployment, who.caller)
 
     async def _preface(
         self, messages: list[Item] | None, ids: Ids, deployment: Deployment, caller: Caller
@@ -259,6 +262,13 @@ class Echo(Struct, frozen=True):
 
 
 _decode_echo = msgspec.json.Decoder(Echo).decode
+
+
+def _settled(asked: CreateResponse, history: History) -> CreateResponse:
+    """The request with what its conversation brings. Raises ``ApiError`` where it chooses a tool that is not there."""
+    request = settled(asked, history.items)
+    check_choice(replace(request, tools=[*request.tools, *loaded(history.items)]))
+    return request
 
 
 def _custom_tools(lists: Iterable[tuple[str, Sequence[RequestTool]]]) -> Iterable[tuple[str, CustomTool]]:

@@ -233,9 +233,14 @@ def _url(part: Visible, deployment: Deployment) -> str | None:
 def _visible(items: Sequence[Item]) -> Iterable[Visible]:
     """Every picture and document."""
     for item in items:
+        if type(item) not in _SHOWING:  # most items of a long history
+            continue
         for part in _parts(item):
             if isinstance(part, InputImage | InputFile | ComputerScreenshot):
                 yield part
+
+
+_SHOWING = frozenset({Message, ComputerCallOutput, FunctionCallOutput, CustomToolCallOutput})
 
 
 def _source(part: Visible) -> Source:
@@ -272,6 +277,8 @@ def _parts(item: Item) -> Sequence[Part]:
 
 def _with(items: Sequence[Item], found: Mapping[int, list[Part]]) -> list[Item]:
     """The items with what was found for their parts."""
+    if not found:
+        return list(items)
     return [_replaced(item, found) if any(id(part) in found for part in _parts(item)) else item for item in items]
 
 
@@ -294,6 +301,8 @@ def _replaced(item: Item, found: Mapping[int, list[Part]]) -> Item:
 
 async def _each(keys: Sequence[Key], work: Callable[[Key], Awaitable[None]]) -> None:
     """Work on all, a few side by side. Raises the first ``ApiError`` or `StoreUnavailable`, and drops the rest."""
+    if not keys:
+        return
     refused: list[ApiError | StoreUnavailable] = []
     limiter = anyio.CapacityLimiter(AT_ONCE)
 

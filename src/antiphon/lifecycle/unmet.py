@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from antiphon.protocol.calls import McpListTools
 from antiphon.protocol.errors import invalid_request
+from antiphon.protocol.items import AdditionalTools, ConfigurationUpdate, ReasoningItem
 from antiphon.protocol.tools import McpTool
 
 if TYPE_CHECKING:
+    from antiphon.engine.task import Task
     from antiphon.protocol.errors import ApiError
     from antiphon.protocol.request import CreateResponse
     from antiphon.protocol.tools import Tool
+
+_SILENT: frozenset[type] = frozenset({AdditionalTools, ConfigurationUpdate, McpListTools, ReasoningItem})
+"""Tools and settings are nothing that a model could answer, nor is a thought alone."""
+
+
+def says_nothing(task: Task) -> bool:
+    """Whether a task gives a model nothing to answer. One that only prepares may have tools and settings alone."""
+    kinds: set[type] = {type(item) for item in task.turn.items}
+    is_silent = kinds <= _SILENT if task.purpose == "answer" else not kinds
+    return is_silent and task.turn.instructions is None
 
 
 def nothing_said() -> ApiError:

@@ -87,7 +87,7 @@ class ToolSearchCall(Identified, frozen=True, kw_only=True, tag="tool_search_cal
 
     status: ItemStatus = "completed"
     arguments: Any  # the reference leaves the shape of the arguments open
-    call_id: str | None = None
+    call_id: CallId | None = None
     execution: Literal["server", "client"] = "server"
 
 
@@ -95,7 +95,7 @@ class ToolSearchOutput(Identified, frozen=True, kw_only=True, tag="tool_search_o
     """The tools that were found."""
 
     status: ItemStatus = "completed"
-    call_id: str | None = None
+    call_id: CallId | None = None
     execution: Literal["server", "client"] = "server"
     tools: list[Tool]
 

@@ -33,7 +33,9 @@ from antiphon.protocol.errors import (
     shown,
 )
 from antiphon.protocol.items import (
+    AdditionalTools,
     CompactionTrigger,
+    ConfigurationUpdate,
     CustomToolCall,
     CustomToolCallOutput,
     FunctionCall,
@@ -46,7 +48,7 @@ from antiphon.protocol.items import (
 )
 from antiphon.protocol.media import check_file, check_image, check_result
 from antiphon.protocol.refusals import no_following_item
-from antiphon.protocol.settings import FormatJsonObject, FormatJsonSchema
+from antiphon.protocol.settings import FormatJsonObject, FormatJsonSchema, TextConfig
 from antiphon.protocol.strictness import strict_problem
 from antiphon.protocol.toolbox import check_choice, check_tools
 
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from antiphon.protocol.request import CreateResponse
+    from antiphon.protocol.settings import TextFormat
 
 _SAID_TO_A_MODEL = ("input_text", "input_image", "input_file", "input_audio")
 _SAID_BY_A_MODEL = ("output_text", "refusal")
@@ -64,7 +67,7 @@ def check(request: CreateResponse) -> None:
     _check_parameters(request)
     check_tools(request.tools)
     check_choice(request)
-    _check_format(request)
+    _check_formats(request)
     _check_variables(request)
     for index, item in enumerate(request.input):
         _check_item(item, f"input[{index}]")
@@ -84,14 +87,26 @@ def _check_parameters(request: CreateResponse) -> None:
         )
 
 
-def _check_format(request: CreateResponse) -> None:
-    match request.text.format if request.text is not None else None:
-        case FormatJsonSchema(strict=True) as wanted:
+def _check_formats(request: CreateResponse) -> None:
+    """The format of the request, and those that its input brings."""
+    if request.text is not None:
+        _check_format(request.text.format, request, "text.format")
+    for index, item in enumerate(request.input):
+        match item:
+            case ConfigurationUpdate(text=TextConfig(format=wanted)):
+                _check_format(wanted, request, f"input[{index}].text.format")
+            case _:
+                pass
+
+
+def _check_format(wanted: TextFormat | None, request: CreateResponse, at: str) -> None:
+    match wanted:
+        case FormatJsonSchema(strict=True):
             problem = strict_problem(wanted.schema_)
             if problem is not None:
                 raise invalid_request(
                     f"Invalid schema for response_format '{wanted.name}': {problem}",
-                    param="text.format.schema",
+                    param=f"{at}.schema",
                     code="invalid_json_schema",
                 )
         case FormatJsonObject() if not _may_say_json(request):
@@ -150,6 +165,8 @@ def _check_item(item: Item, at: str) -> None:
             check_image(screenshot, f"{at}.output")
         case ImageGenerationCall(result=str(result)) if result:
             check_result(result, f"{at}.result")
+        case AdditionalTools(tools=tools) | ToolSearchOutput(tools=tools):
+            check_tools(tools, f"{at}.tools")
         case ItemReference(id="") | ImageGenerationCall(id=""):
             raise missing_parameter(f"{at}.id")
         case _:
@@ -185,6 +202,8 @@ def _check_identities(items: Sequence[Item]) -> None:
         if item.id:
             _meet(item.id, ids, "Duplicate item found with id")
         match item:
+            case Message() | ReasoningItem():  # most of a long history
+                pass
             case McpApprovalResponse(approval_request_id=request_id):
                 _meet(request_id, approvals, "Duplicate answer found to approval request")
             case _ if (call_id := _called(item)) is not None:

@@ -105,14 +105,17 @@ def decode(body: bytes) -> Object:
     return value
 
 
+_CONTAINERS = frozenset({dict, list})
+
+
 def _is_deep(value: Sent) -> bool:
     level: list[Sent] = [value]
     for _ in range(MAX_DEPTH):
         level = [
             child
             for node in level
-            for child in (node.values() if is_object(node) else node)
-            if isinstance(child, dict | list)
+            for child in (node.values() if type(node) is dict else node)
+            if type(child) in _CONTAINERS
         ]
         if not level:
             return False

@@ -68,6 +68,16 @@ def check_tools(tools: Sequence[Tool], at: str = "tools") -> None:
 
 def check_choice(request: CreateResponse) -> None:
     """What the choice names is among the tools. Raises ``ApiError``."""
+    match request.tool_choice:
+        case ToolChoiceAllowed(mode="required", tools=[]):
+            raise invalid_request(
+                "Invalid 'tool_choice.tools': empty array. Expected an array with minimum length 1, but got an empty "
+                "array instead.",
+                param="tool_choice.tools",
+                code="empty_array",
+            )
+        case _:
+            pass
     named = _named(_all_tools(request))
     for kind, name in _demanded(request.tool_choice):
         if (_family(kind), name) not in named:

@@ -73,8 +73,8 @@ def to_count(turn: Turn, config: Config) -> bytes:
 def mended(turn: Turn, config: Config, body: bytes) -> Config | None:
     """The settings with which a turn is asked again after an error answer; None where nothing would be otherwise.
 
-    The limit of the answer goes by its other name, and a hint or the earlier thoughts are left out, if the upstream does
-    not know them.
+    The limit of the answer goes by its other name, and a hint or the earlier thoughts are left out, if the upstream
+    does not know them.
     """
     if turn.max_output_tokens is not None and rejects_field(body, config.max_tokens_field):
         is_new = config.max_tokens_field == "max_completion_tokens"

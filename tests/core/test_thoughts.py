@@ -1,0 +1,63 @@
+"""Which of its thoughts a model sees again."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antiphon.core.thoughts import removed, unsealed, visible
+from antiphon.core.turn import Thinking
+from antiphon.protocol.content import InputText, ReasoningText
+from antiphon.protocol.items import FunctionCall, FunctionCallOutput, Item, Message, ReasoningItem
+from antiphon.protocol.response import InputTransformation
+
+KINDS = ("user", "assistant", "developer", "thought", "call", "output")
+MODELS = ("mine", "other")
+
+
+def made(kind: str, id: str) -> Item:
+    """An item of a kind."""
+    match kind:
+        case "thought":
+            return ReasoningItem(id=id, summary=[])
+        case "call":
+            return FunctionCall(id=id, call_id=id, name="f", arguments="{}")
+        case "output":
+            return FunctionCallOutput(id=id, call_id=id, output="1")
+        case _:
+            return Message(id=id, role=kind, content=[InputText(text="a")])  # type: ignore[arg-type]  # one of the roles
+
+
+@given(st.lists(st.tuples(st.sampled_from(KINDS), st.sampled_from(MODELS)), max_size=9), st.booleans())
+def test_a_model_sees_its_own_thoughts_of_this_turn_or_of_all(kinds: list[tuple[str, str]], every: bool) -> None:  # noqa: FBT001 - drawn
+    """A turn begins with the last thing that a user said."""
+    items = [made(kind, str(number)) for number, (kind, _) in enumerate(kinds)]
+    thoughts = {str(number): Thinking(text=str(number), model=model) for number, (_, model) in enumerate(kinds)}
+    said = max((number for number, (kind, _) in enumerate(kinds) if kind == "user"), default=0)
+    expected = {
+        str(number)
+        for number, (kind, model) in enumerate(kinds)
+        if (kind, model) == ("thought", "mine") and (every or number >= said)
+    }
+    found = visible(items, thoughts, model="mine", every_turn=every)
+    assert expected == set(found)
+    assert found == {id: thoughts[id] for id in expected}
+
+
+def test_a_thought_of_which_nothing_is_known_is_not_seen() -> None:
+    """Its item is there, and no more."""
+    assert {} == visible([ReasoningItem(id="rs_1", summary=[])], {}, model="mine", every_turn=True)
+
+
+def test_what_came_without_a_sealed_form_is_what_its_item_shows() -> None:
+    """Its raw text, all of it, or nothing."""
+    raw = ReasoningItem(id="rs_1", summary=[], content=[ReasoningText(text="a"), ReasoningText(text="b")])
+    assert Thinking(text="ab", model="m") == unsealed(raw, "m")
+    assert Thinking(model="m") == unsealed(ReasoningItem(id="rs_1", summary=[]), "m")
+
+
+def test_what_another_model_thought_is_named() -> None:
+    """In the order of the conversation."""
+    thoughts = {"a": Thinking(model="other"), "b": Thinking(model="mine"), "c": Thinking(model="third")}
+    assert [InputTransformation(id=id, reason="model_mismatch") for id in "ac"] == removed(thoughts, model="mine")
+    assert [] == removed({}, model="mine")
