@@ -97,6 +97,7 @@ EVENTS: dict[str, Fields] = {
 ITEMS: dict[str, Fields] = {
     "apply_patch_call": Fields("type id status call_id operation", "caller"),
     "code_interpreter_call": Fields("type id status code container_id outputs"),
+    "compaction": Fields("type id encrypted_content"),
     "custom_tool_call": Fields("type id status call_id input name", "namespace"),
     "file_search_call": Fields("type id status queries results"),
     "function_call": Fields("type id status arguments call_id name", "namespace caller"),

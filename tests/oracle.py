@@ -70,7 +70,10 @@ MODELS: dict[str, type[BaseModel]] = {
     get_args(model.model_fields["type"].annotation)[0]: model
     for model in get_args(get_args(responses.ResponseStreamEvent)[0])
 }
-STEPS = ("start", "queue", "resume", "feed", "phase", "answer", "complete", "fail", "cancel")
+STEPS = (
+    *("start", "queue", "resume", "open_list", "close_list", "fail_list", "grant", "feed", "phase", "answer"),
+    *("compact", "beat", "complete", "fail", "cancel"),
+)
 FILLER = "x" * FILLER_LENGTH
 
 _seen: set[Shape] = set()

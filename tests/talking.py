@@ -13,8 +13,10 @@ from antiphon.http.auth import Auth
 from antiphon.http.conversations import Conversations as Routes
 from antiphon.http.health import Health
 from antiphon.http.server import bind, url
-from antiphon.lifecycle import Caller
+from antiphon.lifecycle import Caller, Policy
 from antiphon.lifecycle.conversing import Conversing
+from antiphon.lifecycle.tokens import Tokens
+from antiphon.sealing import Seal
 from antiphon.store.blobs import MIB
 from antiphon.store.conversations import Conversations
 from antiphon.store.jobs import Jobs
@@ -47,11 +49,12 @@ class Parlour:
         self.store = Store(database)
         self.talks = Conversations(database)
         self.shelves = Shelves(database, now=self.time)
+        self.tokens = Tokens(Seal(["secret"]), Policy(), now=self.time)
         self.conversing = self.process()
 
     def process(self) -> Conversing:
         """Conversing as one more process does it."""
-        return Conversing(self.talks, self.store, self.shelves.shelf, now=self.time)
+        return Conversing(self.talks, self.store, self.shelves.shelf, tokens=self.tokens, now=self.time)
 
     def time(self) -> int:
         """The time."""

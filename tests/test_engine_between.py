@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from antiphon.backends import UpstreamError
-from antiphon.core.deltas import Call, Finish, Text
+from antiphon.core.deltas import Call, Finish, Keepsake, Text, Thought
 from antiphon.core.fold import fold
 from antiphon.core.notes import TurnBroken, TurnEnded
 from antiphon.core.offer import offer
@@ -20,7 +20,8 @@ from antiphon.core.settling import loaded
 from antiphon.core.turn import Turn
 from antiphon.engine.task import Equipment, Opening, Summed, Task
 from antiphon.protocol.calls import ToolSearchCall, ToolSearchOutput, WebSearchCall
-from antiphon.protocol.items import Compaction, FunctionCall, Message
+from antiphon.protocol.content import OutputText
+from antiphon.protocol.items import Compaction, FunctionCall, Message, ReasoningItem
 from antiphon.protocol.request import CreateResponse
 from antiphon.protocol.response import InputTokens, OutputTokens, Usage
 from antiphon.protocol.tools import FunctionTool, NamespaceTool, ToolSearchTool
@@ -349,6 +350,34 @@ async def test_a_run_with_a_search_may_be_cut_anywhere(at: int) -> None:
 def is_whole(item: OutputItem) -> bool:
     """Whether an item was not broken off."""
     return getattr(item, "status", "completed") == "completed"  # of the items that have one
+
+
+def thinks_on(turn: Turn) -> list[Delta]:
+    """Think and look a word up, then think on, and say what is left of the first thought."""
+    if len(turn.items) == 1:
+        return [Thought("Hm, "), Thought("hm."), Keepsake("signature", "sig"), Call("0", "look_up", '{"word":"duo"}')]
+    kept = [f"{each.text} {each.token} {each.model}" for each in turn.thoughts.values()]
+    return [Thought("So."), Text(" / ".join(kept))]
+
+
+class Thinking(Succession):
+    """Processes that make one response of a model that thinks."""
+
+    def _task(self) -> Task:
+        return replace(super()._task(), backend=Deciding(thinks_on), thinker="thinker", seal=lambda kept: kept.text)
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 60))
+async def test_a_run_of_a_model_that_thinks_may_be_cut_anywhere(at: int) -> None:
+    """The model is given back what it thought in the turns that ended, and nothing of one that broke."""
+    response = await cut_at(Thinking(), at)
+    assert "completed" == response.status
+    message = response.output[-1]
+    assert isinstance(message, Message)
+    assert [OutputText(text="Hm, hm. sig thinker")] == message.content
+    thoughts = [item for item in response.output if isinstance(item, ReasoningItem) and item.status != "incomplete"]
+    assert {"Hm, hm.", "So."} == {item.encrypted_content for item in thoughts}
 
 
 async def test_a_run_without_hosted_tools_ends_with_its_turn() -> None:

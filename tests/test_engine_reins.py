@@ -133,7 +133,7 @@ async def test_a_beat_tells_what_the_run_began_with_and_later_that_it_is_in_prog
     assert ["created", "in_progress", "in_progress", "output_item.added"] == held.short()[:4]
     assert ["output_text.delta", "in_progress", "output_text.delta"] == held.short()[5:8]
     assert "completed" == response.status
-    assert [[]] * 5 == [event.response.output for event in held.emitted if isinstance(event, Snapshot)][:-1]
+    assert [[]] * 4 == [event.response.output for event in held.emitted if isinstance(event, Snapshot)][:-1]
 
 
 async def test_reins_hang_loose_before_a_run_and_after_it() -> None:

@@ -103,13 +103,16 @@ class Process:
         deployments = {"m": Deployment("m", speaker)}
         self.shelves = Shelves(database, blobs=self.blobs(), deployments=deployments, outbound=outbound)
         tokens = Tokens(Seal(["secret"]), Policy(), now=lambda: NOW)
-        conversing = Conversing(Conversations(database), self.store, self.shelves.keeping.shelf, now=lambda: NOW)
+        conversing = Conversing(
+            Conversations(database), self.store, self.shelves.keeping.shelf, tokens=tokens, now=lambda: NOW
+        )
+        self.grammars = Grammars()
         equipping = Equipping(
             drawings=self.shelves.drawings,
             remotes=Remotes(Servers(McpConfig(), outbound, audit=None), approving, {}),
             tokens=tokens,
             compacting=Compacting(tokens),
-            grammars=Grammars(),
+            grammars=self.grammars,
             policy=Policy(),
         )
         self.preparing = Preparing(

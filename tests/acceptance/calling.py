@@ -21,7 +21,7 @@ def told(*calls: tuple[str, dict[str, Any]]) -> str:
 
 
 class Caller:
-    """What the model was asked. It calls what the user says last, once, and then says ``Done.``"""
+    """What the model was asked. It calls what the user says last, once, and then it is done."""
 
     def __init__(self, url: str) -> None:
         self.url = url

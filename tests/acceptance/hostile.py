@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import httpx2 as httpx
 import pytest
+from msgspec import Struct
 
 from antiphon.config import Config, Server
 from antiphon.http.auth import Config as Auth
@@ -32,15 +33,22 @@ FRAGMENT = 4096
 """Characters of a long text that come at a time."""
 
 
+class Fault(Struct, frozen=True):
+    """A refusal of the model's server."""
+
+    status: int
+    error: Json
+
+
 class Model:
     """What a model was ``asked``, and what it says next, turn by turn; when nothing is left, ``Ok.``."""
 
     def __init__(self) -> None:
         self.url = ""
         self.asked: list[Json] = []
-        self.turns: deque[bytes] = deque()
+        self.turns: deque[bytes | Fault] = deque()
 
-    def will(self, *turns: bytes) -> None:
+    def will(self, *turns: bytes | Fault) -> None:
         """Say this, and nothing of what was to be said before."""
         self.turns = deque(turns)
 
@@ -226,9 +234,15 @@ def playing() -> Iterator[Model]:
         def do_POST(self) -> None:
             """Note what is asked, and say what is to be said."""
             model.asked.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            body = model.turns.popleft() if model.turns else says("Ok.")
-            self.send_response(200)
-            self.send_header("content-type", "text/event-stream")
+            match model.turns.popleft() if model.turns else says("Ok."):
+                case Fault(status, error):
+                    self._send(status, "application/json", json.dumps({"error": error}).encode())
+                case bytes(stream):
+                    self._send(200, "text/event-stream", stream)
+
+        def _send(self, status: int, media_type: str, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("content-type", media_type)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

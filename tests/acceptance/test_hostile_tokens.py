@@ -171,18 +171,22 @@ def test_no_other_route_opens_it_either(stand: Stand, sealed: Sealed, kind: str,
         refused(stand.post(body, f"/v1/responses/{route}", key=key), item)
 
 
-def test_a_conversation_does_not_open_for_one_what_is_anothers(stand: Stand, sealed: Sealed) -> None:
-    """Its owner may add any item: a foreign summary is refused when it is read, a foreign thought is not shown."""
-    for item, status in ((sealed.thought, 200), (sealed.summary, 400)):
-        items = bringing(item, item["encrypted_content"])
-        made = stand.post({"items": items}, "/v1/conversations", key="key-b").json()
-        stand.model.will()
-        before = len(stand.model.asked)
-        body = {"model": "m", "input": "Go on!", "conversation": made["id"], "reasoning": {"context": "all_turns"}}
-        answer = stand.post(body, key="key-b")
-        assert status == answer.status_code
-        assert status == 200 or "invalid_encrypted_content" == error(answer)["code"]
-        assert SECRET not in json.dumps(stand.model.asked[before:])
+@pytest.mark.parametrize("kind", ["thought", "summary"])
+def test_a_conversation_takes_nothing_that_cannot_be_opened(stand: Stand, sealed: Sealed, kind: str) -> None:
+    """Neither when it begins nor later, so that it is never spoiled; its owner's own is shown to the model."""
+    item = getattr(sealed, kind)
+    foreign, broken = item["encrypted_content"], item["encrypted_content"][:-5]
+    for key, token in (("key-b", foreign), ("key-a", broken)):
+        empty = stand.post({}, "/v1/conversations", key=key).json()["id"]
+        for path in ("/v1/conversations", f"/v1/conversations/{empty}/items"):
+            answer = stand.post({"items": bringing(item, token)}, path, key=key)
+            assert (400, "invalid_encrypted_content") == (answer.status_code, error(answer)["code"])
+            assert REFUSED.partition("{0}")[0] in error(answer)["message"]
+        listed = stand.client.get(f"/v1/conversations/{empty}/items", headers={"api-key": key})
+        assert [] == listed.json()["data"]
+    made = stand.post({"items": bringing(item, foreign)}, "/v1/conversations").json()
+    stand.model.will()
+    assert SECRET in json.dumps(stand.heard(conversation=made["id"], reasoning={"context": "all_turns"}))
 
 
 @pytest.mark.parametrize("kind", ["thought", "summary"])
@@ -208,8 +212,11 @@ SUMMARY = b'{"version":1,"summary":{"text":"Hm.","stands_alone":true,"kept":[]}}
 @pytest.mark.parametrize(("age", "status"), [(0, 200), (29, 200), (31, 400), (4000, 400)])
 def test_a_token_is_good_for_as_long_as_a_response_is_kept(stand: Stand, sealed: Sealed, age: int, status: int) -> None:
     """In days; both kinds."""
-    for item, kind, plain in ((sealed.thought, "thought", THOUGHT), (sealed.summary, "summary", SUMMARY)):
-        sent = token(kind, plain, age=age * DAY_SECONDS)
+    seconds = age * DAY_SECONDS
+    for item, sent in (
+        (sealed.thought, token("thought", THOUGHT, age=seconds)),
+        (sealed.summary, token("summary", SUMMARY, age=seconds)),
+    ):
         answer = stand.ask(input=bringing(item, sent))
         assert status == answer.status_code, answer.text
         if status == 400:

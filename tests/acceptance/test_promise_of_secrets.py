@@ -178,7 +178,8 @@ def look_back(ask: Answers, id: str) -> None:
     chained = ask("POST", "/responses", {"model": "m", "input": "and?", "previous_response_id": id})
     assert 200 == chained.status_code
     ask("GET", f"/responses/{chained.json()['id']}/input_items")
-    assert 200 == ask("POST", "/responses", {"model": "m", "input": [{"id": items[1]["id"]}]}).status_code
+    again = [{"id": items[1]["id"]}, {"role": "user", "content": "and?"}]
+    assert 200 == ask("POST", "/responses", {"model": "m", "input": again}).status_code
 
 
 def test_no_secret_is_kept_or_repeated(tmp_path: Path) -> None:

@@ -33,20 +33,18 @@ pytestmark = pytest.mark.slow
 ECHOING = '[[deployments]]\nname = "*"\nbackend = "scripted"\n'
 WITHOUT_EFFECT: dict[str, Any] = {
     "client_metadata": {"a": "b"},
-    "truncation": "auto",
-    "include": ["reasoning.encrypted_content"],
     "context_management": [{"type": "compaction"}],
+    "prompt_cache_options": {"prewarm": True},
     "moderation": {"model": "m"},
-    "tools": [{"type": "web_search"}, {"type": "local_shell"}],
+    "tools": [{"type": "web_search"}, {"type": "code_interpreter", "container": {"type": "auto"}}],
 }
 IGNORED = [
     "client_metadata",
     "context_management",
-    "include[reasoning.encrypted_content]",
     "moderation",
-    "truncation",
+    "prompt_cache_options.prewarm",
 ]
-UNAVAILABLE = ["web_search", "local_shell"]
+UNAVAILABLE = ["web_search", "code_interpreter"]
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +87,15 @@ def test_a_chain_that_leads_nowhere_is_an_error(operated: Operated, *, stream: b
 
 MINE, THEIRS = {"api-key": "key-a"}, {"api-key": "key-b"}
 TWO_TENANTS = Auth(keys=[Key(key="key-a", tenant="a"), Key(key="key-b", tenant="b")])
-WITHOUT_IDS = {"/responses", "/models", "/files", "/uploads"}
+WITHOUT_IDS = {
+    *("/responses", "/responses/input_tokens", "/responses/compact"),
+    *("/models", "/files", "/uploads", "/conversations"),
+}
 OF_NO_TENANT = {"/models/{id:path}"}
 OF_A_RESPONSE = {"/responses/{id}", "/responses/{id}/cancel", "/responses/{id}/input_items"}
 OF_A_FILE = {"/files/{id}", "/files/{id}/content"}
 OF_AN_UPLOAD = {"/uploads/{id}/parts", "/uploads/{id}/complete", "/uploads/{id}/cancel"}
+OF_A_CONVERSATION = {"/conversations/{id}", "/conversations/{id}/items", "/conversations/{id}/items/{item_id}"}
 TIMES = 40
 
 
@@ -127,7 +129,8 @@ def none_like(id: str) -> str:
 
 def test_every_route_is_known_to_these_tests() -> None:
     """A new route is added to one of the sets above, and so to the walk below."""
-    assert WITHOUT_IDS | OF_NO_TENANT | OF_A_RESPONSE | OF_A_FILE | OF_AN_UPLOAD == mounted().keys()
+    known = WITHOUT_IDS | OF_NO_TENANT | OF_A_RESPONSE | OF_A_FILE | OF_AN_UPLOAD | OF_A_CONVERSATION
+    assert known == mounted().keys()
 
 
 @pytest.mark.parametrize("path", sorted(OF_A_RESPONSE))
@@ -167,6 +170,31 @@ def test_a_foreign_file_is_as_if_it_were_not(shared: tuple[str, str, str], path:
     if path in OF_A_FILE:
         assert 404 == patient.post(f"{address}/v1/responses", json=asked, headers=THEIRS).status_code
         assert 200 == patient.post(f"{address}/v1/responses", json=asked, headers=MINE).status_code
+
+
+@pytest.mark.parametrize("path", sorted(OF_A_CONVERSATION))
+def test_a_foreign_conversation_is_as_if_it_were_not(shared: tuple[str, str, str], path: str) -> None:
+    """Nor is one of its items: status, body, headers; and no response goes on from it."""
+    address, _, _ = shared
+    said: Any = {"items": [{"role": "user", "content": "hi"}], "metadata": {}}
+    id = patient.post(f"{address}/v1/conversations", headers=MINE, json=said).json()["id"]
+    listed = patient.get(f"{address}/v1/conversations/{id}/items", headers=MINE).json()
+    item = listed["data"][0]["id"]
+    for method in mounted()[path]:
+        foreign, missing = (
+            patient.request(
+                method,
+                f"{address}/v1{path.replace('{id}', each).replace('{item_id}', item)}",
+                headers=THEIRS,
+                json=said if method == "POST" else None,
+            )
+            for each in (id, none_like(id))
+        )
+        assert 404 == foreign.status_code
+        assert seen(foreign, id) == seen(missing, none_like(id))
+    asked = {"model": "m", "input": "hi", "conversation": id}
+    assert 404 == patient.post(f"{address}/v1/responses", json=asked, headers=THEIRS).status_code
+    assert listed == patient.get(f"{address}/v1/conversations/{id}/items", headers=MINE).json()
 
 
 def kept_file(address: str) -> str:

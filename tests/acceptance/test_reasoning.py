@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any  # JSON
 
 import pytest
 from openai import OpenAI
+from openai.types.responses import ResponseReasoningSummaryTextDeltaEvent, ResponseReasoningTextDeltaEvent
 
 from tests import patient
 from tests.acceptance.operating import configured, operating
@@ -16,6 +17,7 @@ from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
     from tests.acceptance.operating import Operated
     from tests.acceptance.thinking import Thinker
 
@@ -35,8 +37,7 @@ show_reasoning = "text"
 FIRST, SECOND = thought(0).split("\n\n")
 WEATHER: dict[str, Any] = {"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {}}}
 ADDED, DONE = "output_item.added", "output_item.done"
-PART = ["reasoning_summary_part.added", "reasoning_summary_text.delta", "reasoning_summary_text.done"]
-PART += ["reasoning_summary_part.done"]
+PART = [f"reasoning_summary_{each}" for each in ("part.added", "text.delta", "text.done", "part.done")]
 RAW = ["content_part.added", "reasoning_text.delta", "reasoning_text.done", "content_part.done"]
 SEALED = ["reasoning.encrypted_content"]
 
@@ -148,13 +149,10 @@ def test_the_official_client_reads_summaries_and_raw_text(official: OpenAI) -> N
     """And adds up the same as the last event says."""
     for name in ("thinker", "open"):
         with official.responses.stream(model=name, input="Hi.", reasoning={"summary": "auto"}) as events:
-            deltas = [event for event in events]  # noqa: C416 - the client reads as it iterates
+            told = [*events]
             final = events.get_final_response()
-        said = "".join(
-            each.delta
-            for each in deltas
-            if each.type in {"response.reasoning_summary_text.delta", "response.reasoning_text.delta"}
-        )
+        kinds = ResponseReasoningSummaryTextDeltaEvent | ResponseReasoningTextDeltaEvent
+        said = "".join(event.delta for event in told if isinstance(event, kinds))
         assert "".join(thought(0).split()) == "".join(said.split())
         assert "It is fine." == final.output_text
 

@@ -407,7 +407,7 @@ CITATIONS = st.lists(
 KEEPSAKES: st.SearchStrategy[list[KeepsakeForm]] = st.lists(
     st.sampled_from(["signature", "redacted", "encrypted"]), max_size=2
 )
-SUMMARIES = st.just([]) | st.lists(WORDS, max_size=2)
+SUMMARIES: st.SearchStrategy[list[str]] = st.just([]) | st.lists(WORDS, max_size=2)
 REASONS: st.SearchStrategy[FinishReason] = st.sampled_from(["stop", "stop", "max_output_tokens", "content_filter"])
 
 

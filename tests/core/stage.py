@@ -9,8 +9,8 @@ from antiphon.core.calls import Silent
 from antiphon.core.deltas import Delta, Finish, FinishReason
 from antiphon.core.machine import Machine
 from antiphon.core.speech import Manner
-from antiphon.core.writing import Shown
 from antiphon.core.sse import name
+from antiphon.core.writing import Shown
 from antiphon.protocol.calls import WebSearchCall
 from antiphon.protocol.content import OutputText
 from antiphon.protocol.items import FunctionCall, Message, OutputItem

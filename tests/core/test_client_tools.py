@@ -46,7 +46,7 @@ F = FunctionTool(name="f", parameters=SCHEMA, strict=False)
 LARK = CustomGrammar(syntax="lark", definition='start: "a"')
 NAMES = st.sampled_from(["a", "b", "a__b", "b__a", "shell", "apply_patch", "a_2", "shell_2", "tool_search", "c" * 60])
 FUNCTIONS = st.builds(FunctionTool, name=NAMES) | st.builds(CustomTool, name=NAMES)
-TOOLS: st.SearchStrategy[Tool] = (
+TOOLS: st.SearchStrategy[Any] = (  # any tool
     FUNCTIONS
     | st.builds(NamespaceTool, name=NAMES, description=st.just("n"), tools=st.lists(FUNCTIONS, min_size=1, max_size=3))
     | st.sampled_from([
@@ -200,6 +200,7 @@ def test_what_a_server_runs_is_none_of_the_clients() -> None:
 def test_a_name_that_is_taken_has_a_number() -> None:
     """The smallest that is free."""
     assert ["a", "a_2", "a_3"] == [free_name("a", taken) for taken in (set[str](), {"a"}, {"a", "a_2"})]
+    assert "b" * (LONGEST - 2) + "_2" == free_name("b" * LONGEST, {"b" * LONGEST})
 
 
 def test_of_two_that_are_the_same_the_first_counts() -> None:

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from antiphon.core.compaction import (
     Summary,
-    is_triggered,
     last_compaction,
     split,
     threshold,
@@ -22,7 +21,7 @@ from antiphon.core.transcript import transcript
 from antiphon.core.turn import Turn
 from antiphon.protocol.content import InputFile, InputImage, InputText
 from antiphon.protocol.errors import ApiError
-from antiphon.protocol.items import Compaction, CompactionTrigger, FunctionCallOutput, Item, Message
+from antiphon.protocol.items import Compaction, FunctionCallOutput, Item, Message
 from antiphon.protocol.request import CompactionRule, CreateResponse
 from tests.core.test_cutting import call, conversations, message, output, thought
 
@@ -173,13 +172,6 @@ def test_a_request_says_from_when_on_it_is_summed_up(
 ) -> None:
     """Or the window does, of which a fifth is left."""
     assert expected == threshold(CreateResponse(context_management=rules), window)
-
-
-def test_a_trigger_is_the_last_item() -> None:
-    """Elsewhere it is refused before."""
-    assert is_triggered(CreateResponse(input=[message("user"), CompactionTrigger()]))
-    assert not is_triggered(CreateResponse(input=[message("user")]))
-    assert not is_triggered(CreateResponse())
 
 
 def test_what_is_seen_is_named_where_it_would_be_too_much() -> None:

@@ -23,6 +23,7 @@ from antiphon.protocol.tools import (
     FunctionTool,
     McpTool,
     NamespaceTool,
+    ShellTool,
     Tool,
     ToolChoice,
     ToolChoiceAllowed,
@@ -92,6 +93,11 @@ def test_what_was_loaded_is_offered_and_the_search_goes_when_nothing_is_left(pat
     assert waiting == [each.path for each in not_loaded(deferred(ALL), loaded)]
     assert bool(left) == found.may_grow == bool(waiting)
     assert frozenset(names(found)) == found.allowed
+
+
+def test_what_a_client_found_besides_leaves_what_waits() -> None:
+    """A tool of any type may come back with the output of a search."""
+    assert deferred(ALL) == not_loaded(deferred(ALL), [ShellTool(), FunctionTool(name="new")])
 
 
 def test_without_a_search_nothing_waits() -> None:

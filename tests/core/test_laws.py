@@ -168,8 +168,12 @@ def test_law_8_what_was_thought_is_shown_as_asked_and_kept_beside_its_item(dialo
     said = [delta for turn in play.heard for delta in turn]
     output = play.machine.response.output
     thought = "".join(delta.text for delta in said if isinstance(delta, Thought))
-    shown = "".join(delta.text for delta in said if isinstance(delta, Thought | Summary))
-    assert ("" if dialogue.raw else "".join(shown.split())) == "".join(kept(output, SummaryText).split())
+    summaries = "".join(delta.text for delta in said if isinstance(delta, Summary))
+    shown = iter("".join(kept(output, SummaryText).split()))
+    if dialogue.raw or not summaries:
+        assert list("" if dialogue.raw else "".join(thought.split())) == list(shown)
+    else:  # once an upstream has a summary of its own, none is made
+        assert all(letter in shown for letter in "".join(summaries.split()))
     assert (thought if dialogue.raw else "") == kept(output, ReasoningText)
     items = [item for item in output if isinstance(item, ReasoningItem)]
     thoughts = [play.machine.thoughts[item.id] for item in items]

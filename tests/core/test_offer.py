@@ -13,13 +13,21 @@ from antiphon.protocol.errors import ApiError
 from antiphon.protocol.request import CreateResponse
 from antiphon.protocol.tools import (
     AllowedTool,
+    ApplyPatchTool,
     ComputerTool,
+    CustomTool,
     FunctionTool,
+    LocalShellTool,
+    NamespaceTool,
+    ShellTool,
     Tool,
     ToolChoice,
     ToolChoiceAllowed,
+    ToolChoiceApplyPatch,
+    ToolChoiceCustom,
     ToolChoiceFunction,
     ToolChoiceHosted,
+    ToolChoiceShell,
     WebSearchTool,
 )
 
@@ -87,6 +95,34 @@ def test_a_named_function_is_the_only_one() -> None:
     """It must be called, and no other may be."""
     offered = offer(asked(F, G, choice=ToolChoiceFunction(name="g")))
     assert (Choice("required", ["g"]), frozenset({"g"})) == (offered.choice, offered.allowed)
+
+
+@pytest.mark.parametrize(
+    ("choice", "name"),
+    [
+        (ToolChoiceCustom(name="f"), "f_2"),
+        (ToolChoiceShell(), "shell"),
+        (ToolChoiceApplyPatch(), "apply_patch"),
+        (ToolChoiceFunction(name="h"), "n__h"),
+    ],
+)
+def test_a_tool_of_any_type_may_be_demanded(choice: ToolChoice, name: str) -> None:
+    """By the name under which the model knows it."""
+    space = NamespaceTool(name="n", description="", tools=[FunctionTool(name="h")])
+    offered = offer(asked(F, CustomTool(name="f"), ShellTool(), ApplyPatchTool(), space, choice=choice))
+    assert (Choice("required", [name]), frozenset({name})) == (offered.choice, offered.allowed)
+    assert name in {function.name for function in offered.functions}
+
+
+def test_allowed_tools_may_be_of_any_type() -> None:
+    """By type alone where they have no name; a namespace stands for all its members."""
+    space = NamespaceTool(name="n", description="", tools=[FunctionTool(name="h"), CustomTool(name="c")])
+    tools: list[Tool] = [F, CustomTool(name="c"), ShellTool(), LocalShellTool(), ApplyPatchTool(), space]
+    wanted = [AllowedTool(type=kind) for kind in ("local_shell", "apply_patch", "shell")]
+    named = [AllowedTool(type="custom", name="c"), AllowedTool(type="namespace", name="n")]
+    offered = offer(asked(*tools, choice=allowed_tools("auto", *wanted, *named)))
+    assert ["local_shell", "apply_patch", "shell", "c", "n__c", "n__h", "n__c"] == offered.choice.names
+    assert frozenset(offered.choice.names or []) == offered.allowed
 
 
 @pytest.mark.parametrize("mode", ["auto", "required"])

@@ -33,7 +33,7 @@ from antiphon.protocol.calls import (
 )
 from antiphon.protocol.content import OutputText, ReasoningText, RefusalPart, SummaryText
 from antiphon.protocol.events import ItemAdded, ItemDone, SummaryPartDone
-from antiphon.protocol.items import CustomToolCall, FunctionCall, Message, ReasoningItem
+from antiphon.protocol.items import Compaction, CustomToolCall, FunctionCall, Message, ReasoningItem
 from antiphon.protocol.response import Response
 from tests.core.dialogues import (
     CRASH,
@@ -110,6 +110,7 @@ def test_between_turns_nobody_notices_that_another_machine_goes_on(dialogue: Dia
     one, many = Play(dialogue).run(), Relay(dialogue).run()
     assert one.emissions == many.emissions
     assert one.machine.said == many.machine.said
+    assert one.machine.thoughts == many.machine.thoughts
 
 
 @given(dialogues())
@@ -148,6 +149,10 @@ def test_the_laws_hold_over_any_number_of_lives(life: Life) -> None:
     assert again.ended
     assert whole.machine.response == again.response == fold(whole.log)
     assert whole.said == [item.id for item in again.said]
+    thought = {item.id for item in again.said if isinstance(item, ReasoningItem)}
+    assert [whole.machine.thoughts.get(id) for id in thought] == [again.thoughts.get(id) for id in thought]
+    if whole.machine.response.status in {"completed", "incomplete"}:  # else what was open is in no log
+        assert thought <= set(again.thoughts)
 
 
 def broken(kind: type[OutputItem]) -> Callable[[Lived], bool]:
@@ -607,6 +612,24 @@ def test_a_list_of_the_upstreams_own_is_none_of_the_opening() -> None:
     second.speaks(Text("So."), Finish())
     assert ["completed"] == second.told(second.machine.complete(NOW))
     expect_law_3(events_of(second.log), second.machine.response)
+
+
+def test_a_summary_of_the_upstreams_own_is_part_of_its_turn() -> None:
+    """A turn that broke behind it is asked again, while one that the server made itself stands between turns."""
+    for first_said in ([Text("Well.")], []):
+        first = Process()
+        first.told(first.machine.start())
+        first.told(first.machine.compact("sealed", COST))
+        first.machine.next_turn()
+        made = Compaction(id="cmp_u", encrypted_content="theirs")
+        first.told(first.machine.feed([*first_said, Began(made), Made(made), Text("I ")]))
+        second = first.successor()
+        second.told(second.machine.resume())
+        assert not second.machine.turn_ended
+        assert [Compaction(id="cmp_0", encrypted_content="sealed")] == second.machine.said[:1]
+        second.speaks(Text("So."), Finish())
+        assert ["completed"] == second.told(second.machine.complete(NOW))
+        expect_law_3(events_of(second.log), second.machine.response)
 
 
 def test_a_call_that_the_upstream_made_itself_is_not_made_again() -> None:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from antiphon.core.deltas import Cited, Finish, Keepsake, Refused, Summary, Text, Thought
+from antiphon.core.machine import IllegalStep, Machine
 from antiphon.core.thoughts import removed, unsealed, visible
 from antiphon.core.turn import Thinking
-from antiphon.protocol.content import InputText, ReasoningText
+from antiphon.protocol.content import InputText, ReasoningText, RefusalPart, UrlCitation
 from antiphon.protocol.items import FunctionCall, FunctionCallOutput, Item, Message, ReasoningItem
 from antiphon.protocol.response import InputTransformation
+from tests.core.stage import ADDED, DONE, NOW, TEXT, names, opened
+
+if TYPE_CHECKING:
+    from antiphon.core.deltas import Delta
 
 KINDS = ("user", "assistant", "developer", "thought", "call", "output")
 MODELS = ("mine", "other")
@@ -61,3 +70,51 @@ def test_what_another_model_thought_is_named() -> None:
     thoughts = {"a": Thinking(model="other"), "b": Thinking(model="mine"), "c": Thinking(model="third")}
     assert [InputTransformation(id=id, reason="model_mismatch") for id in "ac"] == removed(thoughts, model="mine")
     assert [] == removed({}, model="mine")
+
+
+def test_raw_text_and_a_summary_of_the_upstreams_may_stand_in_one_item() -> None:
+    """Each in parts of its own; nothing is told that is empty."""
+    said: list[Delta] = [Thought("a"), Summary("S", 0), Summary("T", 1), Thought("b"), Keepsake("signature", "t")]
+    machine = opened(raw=True)
+    told = names(machine.feed([*said, Text("So."), Finish()]))
+    raw = ["content_part.added", "reasoning_text.delta", "reasoning_text.done", "content_part.done"]
+    summary = [f"reasoning_summary_{each}" for each in ("part.added", "text.delta", "text.done", "part.done")]
+    assert [ADDED, *raw, *summary, *summary, *raw, DONE, *TEXT] == told
+    (item, _) = machine.finished
+    assert isinstance(item, ReasoningItem)
+    assert (["S", "T"], [ReasoningText(text="a"), ReasoningText(text="b")]) == (
+        [part.text for part in item.summary],
+        item.content,
+    )
+    assert {item.id: Thinking(text="ab", form="signature", token="t")} == machine.thoughts
+
+
+def test_what_an_upstream_wants_back_stands_for_a_thought_that_nobody_sees() -> None:
+    """Each is an item of its own."""
+    machine = opened()
+    machine.feed([Keepsake("redacted", "x"), Keepsake("redacted", "y"), Finish()])
+    assert [ReasoningItem(id=f"rs_{at}", summary=[]) for at in range(2)] == machine.finished
+    assert ["x", "y"] == [thinking.token for thinking in machine.thoughts.values()]
+
+
+def test_a_citation_without_a_text_is_dropped() -> None:
+    """Before a message, and in a refusal."""
+    citation = Cited(UrlCitation(url="https://a.example", title="", start_index=0, end_index=1))
+    machine = opened()
+    machine.feed([citation, Refused("No."), citation, Finish()])
+    (item,) = machine.finished
+    assert isinstance(item, Message)
+    assert [RefusalPart(refusal="No.")] == item.content
+
+
+def test_a_beat_is_legal_while_the_response_is_in_progress_and_never_else() -> None:
+    """Between turns, and while the model speaks."""
+    machine = opened()
+    assert ["in_progress"] == names(machine.beat())
+    machine.feed([Text("So."), Finish()])
+    assert ["in_progress"] == names(machine.beat())
+    machine.complete(NOW)
+    with pytest.raises(IllegalStep):
+        machine.beat()
+    with pytest.raises(IllegalStep):
+        Machine(machine.response, new_id=str).beat()

@@ -12,7 +12,7 @@ from openai import APIError, OpenAI
 
 from antiphon.config import Config, Server
 from tests import patient
-from tests.conducting import conducting
+from tests.conducting import Models, conducting
 from tests.oracle import check_event
 from tests.patient import HANG_SECONDS
 from tests.serving import MEMORY, serving
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import httpx2 as httpx
-
-    from tests.conducting import Models
 
 COMMENT = ": keep-alive"
 
@@ -148,11 +146,10 @@ def test_either_kind_of_beat_may_be_turned_off(comments: float, events: float, e
 
 def test_without_beats_nothing_is_said_before_the_model(both: Stage) -> None:
     """Neither where both are turned off, nor of what is no stream."""
-    with beating(0.0, 0.0) as stage, pytest.raises(APIError, match="ended its stream early"):
+    with beating(0.0, 0.0) as stage, OpenAI(base_url=f"{stage.address}/v1", api_key="any", max_retries=0) as client:
         stage.models["m"].die()
-        OpenAI(base_url=f"{stage.address}/v1", api_key="any", max_retries=0).responses.create(
-            model="m", input="Hi.", stream=True
-        )
+        with pytest.raises(APIError, match="ended its stream early"):
+            client.responses.create(model="m", input="Hi.", stream=True)
     model = both.models["whole"]
     model.say("Hello.")
     model.stop()

@@ -265,7 +265,7 @@ async def test_what_a_process_held_that_is_gone_is_free_at_the_start(
         hold.keep()
     kept.now += passed
     counted = Troubled(kept.database)
-    after = Conversing(Conversations(counted), kept.store, kept.shelves.shelf, now=kept.time)
+    after = Conversing(Conversations(counted), kept.store, kept.shelves.shelf, tokens=kept.tokens, now=kept.time)
     async with after.holding(second, OWNER, "r2"):
         await begins(after, counted)
         assert is_freed == await kept.talks.lock(first, tenant="a", holder="r3", now=kept.now)
@@ -300,7 +300,7 @@ async def test_a_store_that_is_away_ends_no_run(kept: Parlour) -> None:
     """What cannot be renewed or let go now is tried again, or free by itself."""
     id = await begun(kept)
     troubled = Troubled(kept.database)
-    made = Conversing(Conversations(troubled), kept.store, kept.shelves.shelf, now=kept.time)
+    made = Conversing(Conversations(troubled), kept.store, kept.shelves.shelf, tokens=kept.tokens, now=kept.time)
     async with made.holding(id, OWNER, "r1"):
         troubled.is_away = True
         await made.renew()
@@ -316,7 +316,7 @@ async def test_a_store_that_is_away_ends_no_run(kept: Parlour) -> None:
 async def test_nobody_who_holds_nothing_is_renewed(kept: Parlour) -> None:
     """The store is not asked."""
     troubled = Troubled(kept.database)
-    made = Conversing(Conversations(troubled), kept.store, kept.shelves.shelf, now=kept.time)
+    made = Conversing(Conversations(troubled), kept.store, kept.shelves.shelf, tokens=kept.tokens, now=kept.time)
     await made.renew()
     assert 0 == troubled.transactions
 
@@ -333,5 +333,5 @@ async def test_a_conversation_that_goes_meanwhile_takes_nothing(kept: Parlour) -
             await self.delete(id, tenant=tenant)
             return {}
 
-    made = Conversing(Fleeting(kept.database), kept.store, kept.shelves.shelf, now=kept.time)
+    made = Conversing(Fleeting(kept.database), kept.store, kept.shelves.shelf, tokens=kept.tokens, now=kept.time)
     assert (404, None, None) == await refused(made.add(id, brought({**HELLO, "id": "msg_1"}), OWNER))

@@ -20,6 +20,8 @@ from tests.lifecycle.stories import Scribe
 from tests.working import CALLER, Process
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from antiphon.engine.task import Task
     from antiphon.lifecycle import Prepared
     from antiphon.protocol.request import CreateResponse
@@ -36,9 +38,11 @@ SEARCH = {"type": "tool_search"}
 
 
 @pytest.fixture
-def process(database: Database) -> Process:
+async def process(database: Database) -> AsyncGenerator[Process]:
     """A process with a model."""
-    return Process(database, Scribe({"steps": [{"text": "So."}]}))
+    made = Process(database, Scribe({"steps": [{"text": "So."}]}))
+    yield made
+    await made.grammars.aclose()
 
 
 def request(**body: Any) -> CreateResponse:  # JSON
@@ -155,7 +159,6 @@ async def test_hints_go_to_the_backend(process: Process) -> None:
         "user": "u",
         "safety_identifier": "s",
         "metadata": {"a": "b"},
-        "service_tier": "flex",
         "prompt_cache_key": "k",
         "prompt_cache_retention": "24h",
     }

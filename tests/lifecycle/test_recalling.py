@@ -11,7 +11,7 @@ import pytest
 
 from antiphon.backends import UpstreamError
 from antiphon.core.turn import Thinking
-from antiphon.lifecycle import Asker, Caller, History, Policy, encode
+from antiphon.lifecycle import DAY_SECONDS, Asker, Caller, History, Policy, encode
 from antiphon.lifecycle.conversing import Conversing
 from antiphon.lifecycle.lifecycle import Lifecycle
 from antiphon.lifecycle.tokens import Tokens
@@ -49,7 +49,8 @@ class Place:
         self.process = Process(database, self.scribe)
         self.lifecycle = Lifecycle(self.process.preparing, self.process.store, self.process.shelves.keeping)
         shelf = self.process.shelves.keeping.shelf
-        self.conversing = Conversing(Conversations(database), self.process.store, shelf, now=lambda: NOW)
+        tokens = Tokens(Seal(["secret"]), Policy(), now=lambda: NOW)
+        self.conversing = Conversing(Conversations(database), self.process.store, shelf, tokens=tokens, now=lambda: NOW)
 
     async def conversation(self, *items: Any) -> str:  # items
         """A conversation with these items in it."""
@@ -204,18 +205,26 @@ async def test_what_another_model_thought_is_left_out_and_named(place: Place) ->
 
 
 async def test_a_conversation_gives_back_what_was_added_to_it_sealed(place: Place) -> None:
-    """As long as it opens; what does not is no reason to refuse all that is said in it."""
+    """What cannot be opened is not added."""
     tokens = Tokens(Seal(["secret"]), Policy(), now=lambda: NOW)
-    token = tokens.seal("thought", b'{"text":"Ha.","model":"m"}', CALLER.tenant)
-    foreign = tokens.seal("thought", b'{"text":"Ha.","model":"m"}', "another")
-    items = [
-        ReasoningItem(id=f"rs_{at}", summary=[], encrypted_content=each) for at, each in enumerate((token, foreign))
-    ]
+    token, foreign = (tokens.seal("thought", b'{"text":"Ha.","model":"m"}', tenant) for tenant in (CALLER.tenant, "b"))
     said = Message(id="msg_1", role="assistant", content=[InputText(text="So.")])
-    conversation = await place.conversation(*items, said)
+    conversation = await place.conversation(ReasoningItem(id="rs_1", summary=[], encrypted_content=token), said)
     prepared = await place.prepare(conversation=conversation, input=[], instructions="Go on.")
-    assert {"rs_0": Thinking(text="Ha.", model="m")} == prepared.task.turn.thoughts
+    assert {"rs_1": Thinking(text="Ha.", model="m")} == prepared.task.turn.thoughts
     await prepared.held.aclose()
+    with pytest.raises(ApiError) as caught:
+        await place.conversation(ReasoningItem(id="rs_2", summary=[], encrypted_content=foreign), said)
+    assert "invalid_encrypted_content" == caught.value.code
+
+
+async def test_a_summary_that_is_sent_is_looked_at_before_anything_is_done(place: Place) -> None:
+    """One that is too old is refused as a thought would be, and names its item."""
+    old = Tokens(Seal(["secret"]), Policy(), now=lambda: NOW - 31 * DAY_SECONDS)
+    summary = old.seal("summary", b'{"version":1,"summary":{"text":"All."}}', CALLER.tenant)
+    item = {"type": "compaction", "id": "cmp_1", "encrypted_content": summary}
+    with pytest.raises(ApiError, match="cmp_1"):
+        await place.prepare(input=[item, {"role": "user", "content": "Well?"}])
 
 
 # Who holds a conversation lets it go
@@ -326,7 +335,7 @@ async def test_a_background_run_is_given_what_its_input_brought(place: Place) ->
     """Its job is begun by a process that has the rows alone."""
     first = await place.make(include=SEALED)
     (item,) = [each for each in first.output if isinstance(each, ReasoningItem)]
-    sent = {"type": "reasoning", "id": "rs_own", "summary": [], "encrypted_content": item.encrypted_content}
+    sent = sealed(item.encrypted_content or "", "rs_own")
     said = {"type": "message", "role": "assistant", "content": "So."}
     queued = await place.process.background.enqueue(await place.prepare(input=[sent, said], background=True))
     async with working(place.process):

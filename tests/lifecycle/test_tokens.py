@@ -76,6 +76,8 @@ def test_a_token_is_good_for_as_long_as_a_stored_response() -> None:
         last = NOW + days * DAY_SECONDS
         assert b"plain" == tokens(now=last, days=days).open("thought", token, "a", "rs_1")
         expect_refused(tokens(now=last + 1, days=days), token)
+        kept = tokens(now=last + DAY_SECONDS, days=days).open("thought", token, "a", "rs_1", is_kept=True)
+        assert b"plain" == kept  # what is kept here opens for as long as it is
 
 
 def test_keys_are_changed_by_putting_a_new_one_before_the_old() -> None:

@@ -26,6 +26,7 @@ def test_an_envelope_is_read_without_the_rest() -> None:
     body = b'{"type":"x","type":"response.create","stream_id":"a.b-c_1","input":{"nobody":"looks"}}'
     assert Envelope("response.create", "a.b-c_1") == read_envelope(body)
     assert Envelope("response.steer", None) == read_envelope(b'{"stream_id":null,"type":"response.steer"}')
+    assert "response.create" == read_envelope(body).type
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"a"', b"null", b"\xff", b"[" * 100_000, b'{"type":"\xff"}'])
@@ -61,19 +62,37 @@ def test_a_lane_has_a_plain_name(lane: str, *, is_one: bool) -> None:
         assert "invalid_stream_id" == refusal.value.code
 
 
-@pytest.mark.parametrize("kind", ["", '"type":null', '"type":3', '"type":["response.create"]'])
+def test_a_frame_of_an_unknown_type_is_still_one_of_its_lane() -> None:
+    """Its error is told where it belongs."""
+    envelope = read_envelope(b'{"type":"response.cancel","stream_id":"a"}')
+    with pytest.raises(ApiError) as refusal:
+        _ = envelope.type
+    assert ("a", "invalid_value") == (envelope.lane, refusal.value.code)
+
+
+@pytest.mark.parametrize("kind", ["", ',"type":null', ',"type":3', ',"type":["response.create"]'])
 def test_a_frame_without_a_type_is_none(kind: str) -> None:
     """It is the one parameter that every frame has."""
+    envelope = read_envelope(f'{{"stream_id":"a"{kind}}}'.encode())
     with pytest.raises(ApiError) as refusal:
-        read_envelope(f"{{{kind}}}".encode())
+        _ = envelope.type
+    assert "a" == envelope.lane
     assert ("type", "missing_required_parameter") == (refusal.value.param, refusal.value.code)
 
 
-def test_a_create_is_a_request_without_what_belongs_to_http() -> None:
+def test_a_create_is_a_request_that_is_streamed() -> None:
     """``type`` is no parameter that has no effect, and ``stream`` is what a WebSocket does anyway."""
     received = read_create(b'{"type":"response.create","stream_id":"a","stream":false,"input":"hi","odd":1}')
-    assert (None, None) == (received.request.stream, received.request.stream_id)
+    assert (True, None) == (received.request.stream, received.request.stream_id)
     assert (["odd"], 1) == (received.ignored, len(received.request.input))
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"previous_response_id":"r","input":tru}', b'{"a":"\\ud800"}'])
+def test_a_steer_that_is_no_json_is_none(body: bytes) -> None:
+    """What is not looked into is JSON all the same: it goes back to the client."""
+    with pytest.raises(ApiError) as refusal:
+        read_steer(body)
+    assert refusal.value.message.startswith("We could not parse the JSON body of your request.")
 
 
 @pytest.mark.parametrize("sent", ["{}", '{"response_id":null}', '{"response_id":7}'])

@@ -60,13 +60,6 @@ WORDED: list[tuple[ApiError, int, str | None, str | None, str]] = [
         "Item 'rs_x' of type 'reasoning' was provided without its required following item.",
     ),
     (
-        refusals.no_reasoning_item("fc_x", "function_call", reasoning="rs_y"),
-        400,
-        None,
-        "input",
-        "Item 'fc_x' of type 'function_call' was provided without its required 'reasoning' item: 'rs_y'.",
-    ),
-    (
         refusals.invalid_encrypted_content("rs_x"),
         400,
         "invalid_encrypted_content",

@@ -21,7 +21,7 @@ from antiphon.core.client_calls import (
     ShellKind,
 )
 from antiphon.core.echo import echoed_function
-from antiphon.core.naming import digested_name, member_name
+from antiphon.core.naming import LONGEST, digested_name, member_name
 from antiphon.core.turn import Function
 from antiphon.protocol.tool_settings import CustomGrammar, ShellContainer, ShellContainerReference
 from antiphon.protocol.tools import (
@@ -115,7 +115,7 @@ def function_of(client: ClientTool) -> Function:
         case ShellTool():
             return _made(client, _SHELL, _object({"commands": {"type": "array", "items": _TEXT}}, "commands"))
         case LocalShellTool():
-            properties = {
+            properties: dict[str, object] = {
                 "command": {"type": "array", "items": _TEXT, "description": "The program and its arguments."},
                 "working_directory": _TEXT,
                 "timeout_ms": {"type": "integer"},
@@ -188,8 +188,9 @@ def _name(tool: RunByClient, namespace: str | None, taken: set[str]) -> str:
 
 
 def free_name(name: str, taken: set[str]) -> str:
-    """The name, or where it is taken the name with a number."""
-    others = (f"{name}_{number}" for number in range(2, len(taken) + 3))
+    """The name, or where it is taken the name with a number, cut to what chat models take."""
+    ends = (f"_{number}" for number in range(2, len(taken) + 3))
+    others = (f"{name[: LONGEST - len(end)]}{end}" for end in ends)
     return next(each for each in (name, *others) if each not in taken)
 
 

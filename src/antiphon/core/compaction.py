@@ -17,7 +17,7 @@ from msgspec import Struct
 from antiphon.core.cutting import SUMMARY, blocks, is_instruction, is_said, last_said, tie
 from antiphon.core.estimate import weight
 from antiphon.protocol.content import InputFile, InputImage, InputText
-from antiphon.protocol.items import Compaction, CompactionTrigger, FunctionCallOutput, Item, Message
+from antiphon.protocol.items import Compaction, FunctionCallOutput, Item, Message
 from antiphon.protocol.refusals import invalid_encrypted_content
 
 if TYPE_CHECKING:
@@ -59,11 +59,6 @@ def threshold(request: CreateResponse, window: int | None) -> int | None:
     if named:
         return min(named)
     return None if window is None else int(window * SHARE_OF_WINDOW)
-
-
-def is_triggered(request: CreateResponse) -> bool:
-    """Whether a request wants its context summed up now, and nothing else."""
-    return bool(request.input) and isinstance(request.input[-1], CompactionTrigger)
 
 
 def last_compaction(items: Sequence[Item]) -> Compaction | None:

@@ -44,9 +44,10 @@ class Refused(Struct, frozen=True):
 
 
 class Thought(Struct, frozen=True, gc=False):
-    """A piece of the model's reasoning in plain text."""
+    """A piece of the model's reasoning in plain text; one that is private is kept for the model and shown to nobody."""
 
     text: str
+    is_private: bool = False
 
 
 class Summary(Struct, frozen=True, gc=False):

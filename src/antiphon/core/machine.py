@@ -17,9 +17,7 @@ And: an illegal step is refused with `IllegalStep` and changes nothing.
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -38,9 +36,6 @@ from antiphon.protocol.events import ItemPhase, PhaseType, Snapshot, SnapshotTyp
 from antiphon.protocol.items import Compaction, OutputItem
 from antiphon.protocol.response import ImageToolUsage, IncompleteDetails, Response, ResponseError, Usage
 from antiphon.protocol.tools import Tool
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class IllegalStep(Exception):
@@ -197,7 +192,7 @@ class Machine:
         if usage is not None:
             self._drawn = drawn(self._drawn, usage)
         events = [self._output.end(call.place, item)]
-        return events if found is None else events + self._whole("tso", partial(ToolSearchOutput, tools=found))
+        return events if found is None else events + self._found(found)
 
     def compact(self, encrypted_content: str, usage: Usage | None) -> list[StreamEvent]:
         """What was said so far is summed up, at this cost; the model is shown the summary in its place."""
@@ -205,9 +200,10 @@ class Machine:
         self._expect_answers()
         self._usage = total(self._usage, usage)
         self._note(Compacted(usage))
-        events = self._whole("cmp", partial(Compaction, encrypted_content=encrypted_content))
+        place = self._output.place(self._new_id("cmp"))
+        item = Compaction(id=place.id, encrypted_content=encrypted_content)
         self._first_index = self._output.next_index
-        return events
+        return [place.added(item), self._output.end(place, item)]
 
     def steer(self) -> None:
         """Something else was said to the model: it is not asked again for this response."""
@@ -302,11 +298,11 @@ class Machine:
         self._note(TurnEnded(finish.reason, finish.usage))
         return events
 
-    def _whole(self, prefix: str, make: Callable[..., OutputItem]) -> list[StreamEvent]:
-        """An item that no model makes: it is there at once."""
-        place = self._output.place(self._new_id(prefix))
-        item = make(id=place.id)
-        return [place.added(item), self._output.end(place, item)]
+    def _found(self, tools: list[Tool]) -> list[StreamEvent]:
+        """What a search found, which is there at once."""
+        place = self._output.place(self._new_id("tso"))
+        item = ToolSearchOutput(id=place.id, tools=tools)
+        return [place.added(replace(item, status="in_progress")), self._output.end(place, item)]
 
     # The end
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from antiphon.core.calls import CallKind
@@ -264,7 +264,7 @@ class _Choosing:
                     raise _nothing_to_call(self._request.tools)
                 return Choice("required")
             case ToolChoiceFunction(name=name) | ToolChoiceCustom(name=name) as named:
-                return Choice("required", self._client(named.type, name) or [name])
+                return Choice("required", self._client(named.type, name, named.namespace) or [name])
             case ToolChoiceShell() | ToolChoiceApplyPatch() as demanded if self._client(demanded.type):
                 return Choice("required", self._client(demanded.type))
             case ToolChoiceMcp() as demanded:
@@ -305,12 +305,14 @@ class _Choosing:
             case _:
                 return self._client(tool.type)
 
-    def _client(self, kind: str, name: str | None = None) -> list[str]:
-        """The client's tools of a type and, if it is given, of a name, by their names for the model."""
+    def _client(self, kind: str, name: str | None = None, namespace: str | None | UnsetType = UNSET) -> list[str]:
+        """The names for the model of the client's tools of a type and, if they are given, of a name and a namespace."""
         return [
             client.name
             for client in self._clients
-            if client.tool.type == kind and (name is None or client.key[2] == name)
+            if client.tool.type == kind
+            and (name is None or client.key[2] == name)
+            and (not namespace or client.namespace == namespace)
         ]
 
     def _of_server(self, label: str, tool: str | None) -> list[str]:

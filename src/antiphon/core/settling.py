@@ -68,11 +68,27 @@ def _added(items: Sequence[Item]) -> list[Tool]:
 
 
 def _unique(tools: list[Tool]) -> list[Tool]:
+    """Each tool once; of a namespace that stands there in parts, all that is in them."""
     found: dict[object, Tool] = {}
     for tool in tools:
-        match tool:
-            case McpTool(server_label=name) | NamespaceTool(name=name):
-                found.setdefault((tool.type, name), tool)
+        name = _key(tool)
+        match found.setdefault(name, tool), tool:
+            case NamespaceTool() as first, NamespaceTool() as again if first is not again:
+                found[name] = _joined(first, again)
             case _:
-                found.setdefault(key(tool), tool)
+                pass
     return list(found.values())
+
+
+def _key(tool: Tool) -> object:
+    match tool:
+        case McpTool(server_label=name) | NamespaceTool(name=name):
+            return (tool.type, name)
+        case _:
+            return key(tool)
+
+
+def _joined(first: NamespaceTool, again: NamespaceTool) -> NamespaceTool:
+    members = {key(member): member for member in [*again.tools, *first.tools]}  # of two that are the same the first
+    known = {key(member) for member in first.tools}
+    return replace(first, tools=[*first.tools, *(member for name, member in members.items() if name not in known)])

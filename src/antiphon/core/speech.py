@@ -97,7 +97,8 @@ class Speech:
             case Text() | Refused() | Thought() | Summary():
                 return self._prose(delta) if delta.text else []
             case Keepsake():
-                return self._think("") + self._end_thought(delta, "completed")
+                events, thought = self._thinking()
+                return [*events, *self._end_thought(thought, delta, "completed")]
             case Voice(phase):
                 return self._open_message(phase)[0]
             case Cited(annotation):
@@ -134,7 +135,7 @@ class Speech:
             call, self._call = self._call, None
             return self._close_call(call, status)
         if self._thought is not None:
-            return self._end_thought(None, status)
+            return self._end_thought(self._thought, None, status)
         if self._message is None:
             return []
         message, self._message = self._message, None
@@ -155,10 +156,12 @@ class Speech:
 
     def _prose(self, delta: Text | Refused | Thought | Summary) -> list[StreamEvent]:
         match delta:
-            case Thought(text):
-                return self._think(text)
+            case Thought(text, is_private):
+                events, thought = self._thinking()
+                return [*events, *(thought.keep(text) if is_private else thought.write(text))]
             case Summary(text, part):
-                return self._think("") + ([] if self._thought is None else self._thought.summarize(text, part))
+                events, thought = self._thinking()
+                return [*events, *thought.summarize(text, part)]
             case Text(text, logprobs):
                 events, message = self._writing_message()
                 return [*events, *message.write(text, logprobs)]
@@ -166,25 +169,25 @@ class Speech:
                 events, message = self._writing_message()
                 return [*events, *message.refuse(refused.text)]
 
-    def _think(self, text: str) -> list[StreamEvent]:
-        """Append to the thought; begin one where none is open."""
+    def _thinking(self) -> tuple[list[StreamEvent], WritingThought]:
+        """The thought that is open; one begins where none is."""
         if self._thought is not None:
-            return self._thought.write(text) if text else []
+            return [], self._thought
         events = self.close("completed")
         thought = self._thought = WritingThought(self._place("rs"), self.manner.shown)
-        return [*events, *thought.open(), *(thought.write(text) if text else [])]
+        return [*events, *thought.open(self._sealed(Thinking(model=self.manner.model)))], thought
 
-    def _end_thought(self, keepsake: Keepsake | None, status: EndStatus) -> list[StreamEvent]:
+    def _sealed(self, thinking: Thinking) -> str | UnsetType:
+        return UNSET if self.manner.seal is None else self.manner.seal(thinking)
+
+    def _end_thought(self, thought: WritingThought, keepsake: Keepsake | None, status: EndStatus) -> list[StreamEvent]:
         """Close the thought, and keep what only the model may see of it."""
-        thought, self._thought = self._thought, None
-        if thought is None:
-            return []
+        self._thought = None
         form, token = (None, "") if keepsake is None else (keepsake.form, keepsake.token)
         thinking = Thinking(text=thought.text, form=form, token=token, model=self.manner.model)
         self.thoughts[thought.id] = thinking
         self._note(ThoughtKept(thought.id, thinking))
-        sealed = UNSET if self.manner.seal is None else self.manner.seal(thinking)
-        return self._keep(thought.close(status, sealed))
+        return self._keep(thought.close(status, self._sealed(thinking)))
 
     def _writing_message(self) -> tuple[list[StreamEvent], WritingMessage]:
         return ([], self._message) if self._message is not None else self._open_message(UNSET)

@@ -150,9 +150,14 @@ class WritingThought:
         """The thought as far as it is thought."""
         return "".join(self._thought)
 
-    def open(self) -> list[StreamEvent]:
-        """The item begins, empty."""
-        return [self._place.added(ReasoningItem(id=self._place.id, summary=[]))]
+    def open(self, sealed: str | UnsetType = UNSET) -> list[StreamEvent]:
+        """The item begins, empty. ``sealed`` is what it carries of a thought that has not been thought."""
+        return [self._place.added(ReasoningItem(id=self._place.id, summary=[], encrypted_content=sealed))]
+
+    def keep(self, text: str) -> list[StreamEvent]:
+        """Append to the thought what nobody is shown."""
+        self._thought.append(text)
+        return []
 
     def write(self, text: str) -> list[StreamEvent]:
         """Append to the thought."""
@@ -169,11 +174,12 @@ class WritingThought:
         return events
 
     def summarize(self, text: str, part: int) -> list[StreamEvent]:
-        """Append to the summary that the upstream wrote itself, if one is shown."""
+        """Append to the summary that the upstream wrote itself, if one is shown; none is made here any more."""
         if self._shown.summary is None:
             return []
-        ended = self.leave("completed") if part != self._part else []
+        ended = self.leave("completed") if part != self._part or self._summing is not None else []
         self._part = part
+        self._summing = None
         return [*ended, *self.enter(raw=False), *self.append(text)]
 
     def enter(self, *, raw: bool) -> list[StreamEvent]:

@@ -76,6 +76,7 @@ class Running:
         self.machine = machine
         self._held = [] if reins is None else machine.start()
         self._spend: Callable[[], Awaitable[None]] | None = None
+        self._has_found = False
         self._reins.tie(self._beat)
 
     @property
@@ -98,6 +99,7 @@ class Running:
             if not hosted:
                 return
             await self._answers(self.machine.waiting)
+            self._equip_anew()
             if self._reins.is_steered:
                 self.machine.steer()
             if len(hosted) < len(self.machine.calls) or self.machine.cut_short:
@@ -161,14 +163,14 @@ class Running:
 
     def _next_turn(self) -> Turn:
         """The first turn, or the one after what was said and answered."""
-        first, said = self._task.turn, self.machine.said
+        first, said, thoughts = self._task.turn, self.machine.said, self.machine.thoughts
         if not self.machine.may_call_on:
             first = _without(first, self._task.tools)
         return replace(
             first,
             items=[*first.items, *said],
             outputs={**first.outputs, **self._outputs},
-            thoughts={**first.thoughts, **self.machine.thoughts},
+            thoughts={**first.thoughts, **{item.id: thoughts[item.id] for item in said if item.id in thoughts}},
             choice=_relaxed(first.choice) if self.machine.has_spoken else first.choice,
         )
 
@@ -284,7 +286,12 @@ class Running:
             events = self.machine.answer(call, answered.item, answered.usage, answered.found)
             self.machine.notes.append(CallAnswered(call.id, answered.output, answered.usage))
             await self._say(events)
-        if answered.found is not None:
+        self._has_found = self._has_found or bool(answered.found)
+
+    def _equip_anew(self) -> None:
+        """The tools that searches of the last turn found can be called from now on."""
+        if self._has_found:
+            self._has_found = False
             self._task = self._task.equipped(self.machine.finished)
             self.machine.allow(self._task.manner)
 

@@ -45,7 +45,8 @@ _encode = msgspec.json.Encoder().encode
 class Desk:
     """What the lanes of a connection share. ``closing``, once it is set, answers whatever is asked from then on.
 
-    ``deployment`` and ``painter`` are what the handshake named: see `Lifecycle.prepare`.
+    ``deployment`` and ``painter`` are what the handshake named: see `Lifecycle.prepare`. ``is_azure``: its path is one
+    of Azure's, and so are the errors.
     """
 
     def __init__(
@@ -58,12 +59,17 @@ class Desk:
         self.steering = steering
         self.deployment: str | None = None
         self.painter: str | None = None
+        self.is_azure = False
         self.closing: ApiError | None = None
 
     def refuse_if_closing(self) -> None:
         """Begin nothing more once the connection is to be closed. Raises ``ApiError``."""
         if self.closing is not None:
             raise self.closing
+
+    async def refuse(self, error: ApiError, lane: str | None) -> None:
+        """Tell what is wrong with a frame of a lane, in the words of the path."""
+        await self.tell([refused(error.in_azure_words() if self.is_azure else error, lane)])
 
     async def tell(self, frames: Sequence[ServerFrame]) -> None:
         """Send frames that are no events."""
@@ -90,7 +96,7 @@ class Lane:
         try:
             ended = await self._first(await self._received())
         except Exception as error:  # noqa: BLE001 - the edge of a create: whatever it is, the connection goes on
-            await self._desk.tell([refused(worded(error), self.name)])
+            await self._desk.refuse(worded(error), self.name)
             return
         while ended is not None:
             ended = await self._successor(ended)

@@ -1,4 +1,7 @@
-"""What a connection remembers: the last response of each of its lanes, whether it is stored or not."""
+"""What connections remember: the last response of each of their lanes, whether it is stored or not.
+
+All connections of a process share one room for that, and for what their clients have sent that waits.
+"""
 
 from __future__ import annotations
 
@@ -15,25 +18,82 @@ if TYPE_CHECKING:
 
 ENDED = 256
 """So many ids of ended responses are known by name, so that who steers one is told that it is over."""
+ITEM_BYTES = 512
+"""What an item takes beside its JSON."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Size(Struct, frozen=True):
-    """How much a history takes: its items, and their bytes as JSON."""
+    """How much a history takes: its items, and about so many bytes."""
 
     items: int
     bytes: int
 
 
-class Memory:
-    """The last response of each lane, no more than ``limit`` bytes of JSON together: the oldest go first.
+class _Stay(Struct, frozen=True):
+    owner: Memory
+    bytes: int
 
-    Histories of one chain share their items, so what a longer one adds is all that is measured.
-    """
+
+class Room:
+    """``limit`` bytes for all connections together. Histories make room, those used longest ago first."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self._held = 0
+        self._remembered = 0
+        self._stays: dict[str, _Stay] = {}
+
+    @property
+    def taken(self) -> int:
+        """The bytes that are taken."""
+        return self._held + self._remembered
+
+    def remember(self, id: str, size: int, owner: Memory) -> None:
+        """Make room for the history of a response; one that is longer than the whole room is forgotten itself."""
+        self.forget(id)
+        self._stays[id] = _Stay(owner, size)
+        self._remembered += size
+        self._make_room(0)
+
+    def use(self, id: str) -> None:
+        """Note that a history is used."""
+        stay = self._stays.pop(id, None)
+        if stay is not None:
+            self._stays[id] = stay
+
+    def forget(self, id: str) -> None:
+        """Take the history of a response out, if it is there."""
+        stay = self._stays.pop(id, None)
+        if stay is not None:
+            self._remembered -= stay.bytes
+
+    def hold(self, size: int) -> bool:
+        """Make room for what waits; False where there is none, even without histories."""
+        if self._held + size > self._limit:
+            return False
+        self._make_room(size)
+        self._held += size
+        return True
+
+    def let_go(self, size: int) -> None:
+        """Nothing of this size waits any more."""
+        self._held -= size
+
+    def _make_room(self, size: int) -> None:
+        while self._stays and self.taken + size > self._limit:
+            id = next(iter(self._stays))
+            self._stays[id].owner.forget(id)
+
+
+class Memory:
+    """What one connection has in a room: the last response of each lane, and no more than ``limit`` bytes that wait."""
+
+    def __init__(self, room: Room, limit: int) -> None:
+        self._room = room
+        self._limit = limit
+        self._held = 0
         self._known: dict[str, History] = {}
         self._sizes: dict[str, Size] = {}
         self._lasts: dict[str | None, str] = {}
@@ -41,13 +101,34 @@ class Memory:
         self.known: Mapping[str, History] = MappingProxyType(self._known)
         """The histories up to and with a response, by its id."""
 
-    def keep(self, lane: str | None, id: str, history: History, *, parent: str | None) -> None:
-        """Remember the newest response of a lane instead of the one before it."""
-        size = _size(history, self._sizes.get(parent or ""))
+    def keep(self, lane: str | None, id: str, history: History, *, parent: str | None, added: int) -> None:
+        """Remember the newest response of a lane instead of the one before it.
+
+        ``added``: the bytes that were sent for it and made, as a history shares its items with the one that it goes on
+        from. See `weigh` for one that goes on from what is not remembered.
+        """
+        before = self._sizes.get(parent or "", Size(0, 0))
+        items = len(history.items)
+        fresh = max(items - before.items, 0)
         self.forget(self._lasts.pop(lane, ""))
-        self._known[id], self._sizes[id], self._lasts[lane] = history, size, id
-        while self._sizes and sum(each.bytes for each in self._sizes.values()) > self._limit:
-            self.forget(next(iter(self._sizes)))
+        self._lasts[lane] = id
+        self._known[id] = history
+        self._remember(id, Size(items, before.bytes + added + fresh * ITEM_BYTES))
+
+    def weigh(self, id: str, size: int) -> None:
+        """Take the history of a response for as long as it was measured to be."""
+        history = self._known.get(id)
+        if history is not None:
+            items = len(history.items)
+            self._remember(id, Size(items, size + items * ITEM_BYTES))
+
+    def _remember(self, id: str, size: Size) -> None:
+        self._sizes[id] = size
+        self._room.remember(id, size.bytes, self)
+
+    def use(self, id: str) -> None:
+        """Note that something goes on from a response."""
+        self._room.use(id)
 
     def last(self, lane: str | None) -> str | None:
         """The newest response of a lane."""
@@ -57,6 +138,25 @@ class Memory:
         """Forget a response, if it is remembered."""
         self._known.pop(id, None)
         self._sizes.pop(id, None)
+        self._room.forget(id)
+
+    def hold(self, size: int) -> bool:
+        """Take room for something that waits; False where there is none."""
+        if self._held + size > self._limit or not self._room.hold(size):
+            return False
+        self._held += size
+        return True
+
+    def let_go(self, size: int) -> None:
+        """Nothing of this size waits any more."""
+        self._held -= size
+        self._room.let_go(size)
+
+    def leave(self) -> None:
+        """The connection is closed: give all of its room back."""
+        for id in list(self._known):
+            self.forget(id)
+        self.let_go(self._held)
 
     def end(self, id: str) -> None:
         """Note that a response has ended."""
@@ -69,9 +169,7 @@ class Memory:
         return id in self._ended
 
 
-def _size(history: History, before: Size | None) -> Size:
-    known = Size(0, 0) if before is None or before.items > len(history.items) else before
-    fresh = history.items[known.items :]
-    outputs = [history.outputs[item.id] for item in fresh if item.id in history.outputs]
-    thoughts = [history.thoughts[item.id] for item in fresh if item.id in history.thoughts]
-    return Size(len(history.items), known.bytes + len(_encode([fresh, outputs, thoughts])))
+def measured(history: History) -> int:
+    """The bytes of a history as JSON, encoded piece by piece, so that a thread that does it lets others run."""
+    parts = (history.items, history.outputs.values(), history.thoughts.values())
+    return sum(len(_encode(each)) for part in parts for each in part)

@@ -1,8 +1,9 @@
 """The wire under a WebSocket: uvicorn's protocol, bounded in what it holds, with a short way for frames.
 
-``websockets`` parses and masks; here is what a stranger must not be able to do with it. A frame that is too long is
-refused by its header, fragments are joined as they come, pings are answered as fast as the answers are read, and a
-handshake that is none is refused in the form of every error.
+``websockets`` shakes hands and says goodbye; `antiphon.http.unframing` reads. Here is what a stranger must not be able
+to do: in one turn of the loop so many frames are read and no more, one message waits at a time, small frames are
+counted, pings are answered as fast as the answers are read, and a handshake that is none is refused in the form of
+every error.
 """
 
 from __future__ import annotations
@@ -12,25 +13,33 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import ProtocolError
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.server import ServerProtocol
 
+from antiphon.http import unframing
 from antiphon.http.exchange import SHORT_WAY, SWALLOWING_SECONDS
+from antiphon.http.unframing import Broken, Heard, Unframing
 from antiphon.ids import random_hex
 from antiphon.protocol.errors import invalid_request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any  # uvicorn's own signature
+    from typing import Any  # uvicorn's own signature; ASGI messages are open
 
+    from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
     from uvicorn.config import Config
     from uvicorn.server import ServerState
-    from websockets.frames import Frame
     from websockets.http11 import Request, Response
 
 FIRST_BYTES = 65_536
 """How long a message may be before the application has said what it takes."""
 GOODBYE_SECONDS = 2.0
 """How long a client may take to answer a goodbye when the server stops."""
+FRAMES_A_TURN = 128
+"""So many frames of a connection are read in one turn of the loop, and what is left in the next ones."""
+SMALL_A_SECOND = 1000
+"""So many control frames and tiny fragments may come in a second; who sends more is no client."""
 _SHORT, _MEDIUM = 126, 65_536
 _encode = msgspec.json.Encoder().encode
 
@@ -64,16 +73,16 @@ class Sockets(WebSocketsSansIOProtocol):
         self.conn = Handshake(max_size=FIRST_BYTES, logger=self.logger)
         self.stopping = asyncio.Event()
         self._swallows = self._paused = False
-        self._whole = bytearray()
-        self._pong: list[bytes] = []
+        self._frames = Unframing(FIRST_BYTES)
+        self._is_busy = False
+        self._counted, self._counted_since = 0, 0.0
+        self._pong: bytes | None = None
 
     # What the application has beside ASGI
 
     def admit(self, limit: int) -> None:
         """Take messages of so many bytes from now on; only before the first of them."""
-        self.conn.max_message_size = limit
-        self.conn.parser = self.conn.parse()  # the old one waits for a frame with the old limit
-        next(self.conn.parser)
+        self._frames.limit = limit
 
     def push(self, texts: Sequence[bytes]) -> bool:
         """Send messages, each a frame, in one write; False where the client has to read first."""
@@ -129,37 +138,114 @@ class Sockets(WebSocketsSansIOProtocol):
         self.transport.write(answer)
         self.transport.close()
 
-    # Messages
+    # What is read, so much of it in one turn of the loop: others have turns as well
 
-    def handle_text(self, event: Frame) -> None:
-        """A text message, or its first fragment (uvicorn)."""
-        super().handle_text(event)
-        self._whole = self._first(event)
+    def data_received(self, data: bytes) -> None:
+        """Read what arrived: the handshake, then frames (asyncio)."""
+        if not self.handshake_initiated:
+            super().data_received(data)
+        elif not self._swallows:
+            self._frames.feed(data)
+            if self._is_busy:
+                self._pause()
+            else:
+                self._read_on()
 
-    def handle_bytes(self, event: Frame) -> None:
-        """A binary message, or its first fragment (uvicorn)."""
-        super().handle_bytes(event)
-        self._whole = self._first(event)
+    async def receive(self) -> ASGIReceiveEvent:
+        """The next message; while one waits to be taken, nothing more is read (uvicorn)."""
+        message = await self.queue.get()
+        self._go_on()
+        return message
 
-    def handle_cont(self, event: Frame) -> None:
-        """A further fragment: a list of them would grow with empty ones (uvicorn)."""
-        self._whole += event.data
-        if event.fin:
-            self.frames = [bytes(self._whole)]
-            self._whole = bytearray()
-            self.send_receive_event_to_app()
+    def _go_on(self) -> None:
+        self._is_busy = self._frames.has_unread
+        if self._is_busy:
+            self.loop.call_soon(self._read_on)
+        else:
+            self._resume()
 
-    def _first(self, event: Frame) -> bytearray:
-        self.frames = []
-        return bytearray() if event.fin else bytearray(event.data)
-
-    # Control frames
-
-    def handle_ping(self) -> None:
-        """Answer a ping; while the client does not read, the last one alone (uvicorn; RFC 6455, 5.5.3)."""
-        self._pong = self.conn.data_to_send()
-        if not self._paused:
+    def _read_on(self) -> None:
+        if self._swallows or self.transport.is_closing():
+            return
+        try:
+            is_done = self._read_frames()
+        except Broken as fault:
+            self.conn.fail(fault.code, str(fault))
+            self.handle_parser_exception()
+            return
+        if self._pong is not None and not self._paused:
             self._send_pong()
+        if not is_done:
+            self._pause()
+            self._go_on()
+        elif not self._is_busy:
+            self._resume()
+
+    def _read_frames(self) -> bool:
+        """Read frames, up to the next message; False where there may be more of them."""
+        self._is_busy = False
+        for _ in range(FRAMES_A_TURN):
+            heard = self._frames.next()
+            if heard is None:
+                return True
+            if heard.is_small:
+                self._count()
+            self._take(heard)
+            if self._is_busy:
+                return True
+        return False
+
+    def _take(self, heard: Heard) -> None:
+        match heard.opcode:
+            case unframing.TEXT | unframing.BINARY if not self.close_sent:
+                self._is_busy = True
+                self.queue.put_nowait(_message(heard))
+            case unframing.PING:
+                self._pong = heard.payload
+            case unframing.PONG:
+                self.handle_pong(Frame(Opcode.PONG, heard.payload))
+            case unframing.CLOSE:
+                self._part(Frame(Opcode.CLOSE, heard.payload))
+            case _:  # a fragment; or a message to an application that has said goodbye
+                pass
+
+    def _count(self) -> None:
+        """Count what costs more than it says. Raises `Broken` where there is too much of it."""
+        now = self.loop.time()
+        if now - self._counted_since > 1:
+            self._counted_since, self._counted = now, 0
+        self._counted += 1
+        if self._counted > SMALL_A_SECOND:
+            raise Broken(CloseCode.POLICY_VIOLATION, f"More than {SMALL_A_SECOND} small frames in a second.")
+
+    def _part(self, close: Frame) -> None:
+        """The client says goodbye, or answers ours. Raises `Broken`."""
+        try:
+            self.conn.recv_frame(close)
+        except ProtocolError as error:
+            raise Broken(CloseCode.PROTOCOL_ERROR, str(error)) from error
+        except UnicodeDecodeError as error:
+            raise Broken(CloseCode.INVALID_DATA, "The reason of a close is UTF-8.") from error
+        self.handle_close(close)
+
+    def _pause(self) -> None:
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+
+    # What is written
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Accept, refuse or close the connection (uvicorn)."""
+        await super().send(message)
+        if self.close_sent:
+            self.handshake_complete = True  # a refusal completes it as well; else it would be logged as an error
+            self._go_on()
 
     def pause_writing(self) -> None:
         """The client does not read what it was sent (asyncio)."""
@@ -178,9 +264,10 @@ class Sockets(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
     def _send_pong(self) -> None:
-        pong, self._pong = self._pong, []
-        if pong and not self.transport.is_closing():
-            self.transport.write(b"".join(pong))
+        """Answer the last ping alone, and only while the client reads (RFC 6455, 5.5.3)."""
+        pong, self._pong = self._pong, None
+        if pong is not None and not self.transport.is_closing():
+            self.transport.write(b"\x8a%c%b" % (len(pong), pong))
 
     # The end
 
@@ -194,10 +281,8 @@ class Sockets(WebSocketsSansIOProtocol):
         self.stop_keepalive()
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = self._swallows = True
-        self.frames, self._whole = [], bytearray()
-        if self.read_paused:
-            self.read_paused = False
-            self.transport.resume_reading()
+        self._frames = Unframing(0)
+        self._resume()
         self.close_timer = self.loop.call_later(SWALLOWING_SECONDS, self.transport.close)
 
     def shutdown(self) -> None:
@@ -207,6 +292,13 @@ class Sockets(WebSocketsSansIOProtocol):
             self.stopping.set()
         else:
             super().shutdown()
+
+
+def _message(heard: Heard) -> Any:  # noqa: ANN401 - ASGI messages are open
+    """A message in ASGI. A long text is given as it came: to decode and encode it again would keep others waiting."""
+    if heard.opcode == unframing.BINARY:
+        return {"type": "websocket.receive", "bytes": heard.payload}
+    return {"type": "websocket.receive", SHORT_WAY: heard.payload}
 
 
 def _head(length: int) -> bytes:

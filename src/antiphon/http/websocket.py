@@ -85,6 +85,7 @@ class WebSockets:
         await send({"type": "websocket.accept", "headers": [(b"x-request-id", exchange.request_id.encode())]})
         connection = Connection(self._lifecycle, caller, send, line=line, terms=self._terms)
         connection.desk.deployment = exchange.params.get("deployment")
+        connection.desk.is_azure = exchange.is_azure
         connection.desk.painter = exchange.headers.get("x-ms-oai-image-generation-deployment")
         await connection.live(receive)
 
@@ -188,7 +189,7 @@ class Connection:
                 case "response.inject":
                     await self._inject(text)
         except ApiError as error:
-            await self.desk.tell([frames.refused(error, lane)])
+            await self.desk.refuse(error, lane)
         return True
 
     def _queue(self, group: asyncio.TaskGroup, name: str | None, text: bytes) -> None:
@@ -256,7 +257,10 @@ def _short_way(scope: Scope) -> Line | None:
 
 
 def _text(message: Message) -> bytes:
+    long: bytes | None = message.get(SHORT_WAY)
     text: str | None = message.get("text")
+    if long is not None:
+        return long
     if text is None:
         raise frames.binary_frame()
     return text.encode()

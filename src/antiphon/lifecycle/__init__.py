@@ -156,14 +156,15 @@ encode = msgspec.json.Encoder().encode
 
 def made_items(response: Response, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]) -> list[ItemRow]:
     """The items that a response made, with what only the model reads of them, by item id."""
-    return [item_row(item.id, encode(item), outputs, thoughts) for item in response.output]
+    return [item_row(item, encode(item), outputs, thoughts) for item in response.output]
 
 
-def item_row(id: str, json: bytes, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]) -> ItemRow:
+def item_row(item: Item, json: bytes, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]) -> ItemRow:
     """An item as it is kept. What was thought in it stands where a hosted call has its output."""
-    thinking = thoughts.get(id)
-    output = outputs.get(id) if thinking is None else encode(thinking).decode()
-    return ItemRow(id=id, json=json, output=output)
+    if not isinstance(item, ReasoningItem):
+        return ItemRow(id=item.id, json=json, output=outputs.get(item.id))
+    thinking = thoughts.get(item.id)
+    return ItemRow(id=item.id, json=json, output=None if thinking is None else encode(thinking).decode())
 
 
 def history(rows: list[ItemRow]) -> History:

@@ -101,6 +101,7 @@ class Compacting:
         """The items as a model sees them: see `antiphon.core.compaction.unfolded`.
 
         Raises ``ApiError`` 400 ``invalid_encrypted_content`` for a summary that was not sealed here for this tenant.
+        The age of one that a caller sends is looked at where it comes in.
         """
         compaction = last_compaction(items)
         if compaction is None:
@@ -110,7 +111,7 @@ class Compacting:
     def _opened(self, compaction: Compaction, tenant: str) -> Summary:
         if len(compaction.encrypted_content) > MOST_CHARACTERS_OF_A_TOKEN:
             raise invalid_encrypted_content(compaction.id)
-        plain = self._tokens.open("summary", compaction.encrypted_content, tenant, compaction.id)
+        plain = self._tokens.open("summary", compaction.encrypted_content, tenant, compaction.id, is_kept=True)
         try:
             sealed = _decode(plain)
         except msgspec.MsgspecError as error:

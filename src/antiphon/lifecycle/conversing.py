@@ -23,17 +23,19 @@ from antiphon.ids import Ids, random_hex
 from antiphon.lifecycle import Hold, encode
 from antiphon.protocol.conversations import in_terms_of_items
 from antiphon.protocol.errors import invalid_request
-from antiphon.protocol.items import PREFIXES, Item
+from antiphon.protocol.items import PREFIXES, Compaction, Item, ReasoningItem
 from antiphon.protocol.refusals import conversation_item_not_found, conversation_locked, conversation_not_found
 from antiphon.store import ConversationHeld, ItemRow, Page, StoreUnavailable, UnknownCursor
 from antiphon.store.conversations import LOCK_SECONDS, Addition, ConversationRow
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable
+    from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
     from antiphon.core.transcript import Said
+    from antiphon.core.turn import Output
     from antiphon.lifecycle import Caller
     from antiphon.lifecycle.shelf import Shelf
+    from antiphon.lifecycle.tokens import Tokens
     from antiphon.protocol.conversations import Brought
     from antiphon.protocol.parts import Json
     from antiphon.store.conversations import Conversations
@@ -59,8 +61,11 @@ class Conversing:
     Every verb raises `StoreUnavailable`, and ``ApiError`` 404 where the caller has no such conversation.
     """
 
-    def __init__(self, conversations: Conversations, store: Store, shelf: Shelf, *, now: Callable[[], int]) -> None:
+    def __init__(
+        self, conversations: Conversations, store: Store, shelf: Shelf, *, tokens: Tokens, now: Callable[[], int]
+    ) -> None:
         self.shelf = shelf
+        self._tokens = tokens
         self._conversations = conversations
         self._store = store
         self._now = now
@@ -215,11 +220,25 @@ class Conversing:
             items = await board.items([each.item for each in fresh])
             outputs = await board.outputs([row.output for row in found.values() if row.output is not None])
         read = dict(zip([row.id for row in found.values() if row.output is not None], outputs, strict=True))
+        read |= self._opened([item for item in items if item.id not in found], caller)
         rows = [
             replace(_row(each, item, brought.extras[each.position]), output=read.get(item.id))
             for each, item in zip(fresh, items, strict=True)
         ]
         return Addition(addition, rows, has_blobs=board.is_used)
+
+    def _opened(self, items: Sequence[Item], caller: Caller) -> dict[str, Output]:
+        """What was thought in items that bring it sealed. Raises ``ApiError`` 400 for what cannot be opened."""
+        thoughts: dict[str, Output] = {}
+        for item in items:
+            match item:
+                case ReasoningItem(encrypted_content=str(sealed)) if sealed:
+                    thoughts[item.id] = self._tokens.open("thought", sealed, caller.tenant, item.id).decode()
+                case Compaction(encrypted_content=sealed):
+                    self._tokens.open("summary", sealed, caller.tenant, item.id)
+                case _:
+                    pass
+        return thoughts
 
     def _item_id(self, item: Item, conversation: str) -> str:
         """The id of an item that was sent without one, in the form of those that this route was seen to give."""

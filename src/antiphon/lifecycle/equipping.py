@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from antiphon.core.approvals import consented, decisions
+from antiphon.core.compaction import last_compaction
 from antiphon.core.offer import Offer, offer
 from antiphon.core.outputs import in_words
 from antiphon.core.pictures import pictures, pointed_first
@@ -138,8 +139,8 @@ class Equipping:
 
     async def _seen(self, tenant: str, sight: Show | None, turn: Turn) -> Turn:
         """A turn as the model sees it: with summaries of this very response in words, and pictures in its hand."""
-        items = self._compacting.unfolded(turn.items, tenant)
-        turn = turn if items == turn.items else replace(turn, items=items)
+        if last_compaction(turn.items) is not None:
+            turn = replace(turn, items=self._compacting.unfolded(turn.items, tenant))
         return turn if sight is None else await sight(turn)
 
     def _opening(

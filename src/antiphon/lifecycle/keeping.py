@@ -101,4 +101,4 @@ def _row(said: Said, prepared: Prepared) -> ItemRow:
     """An item as it is kept, with the keys that only the caller understands."""
     item, extra = without_secrets(said.item), without_secret_keys(prepared.extras[said.position])
     json = encode({**extra, **to_builtins(item)}) if extra else encode(item)
-    return item_row(item.id, json, prepared.context.outputs, prepared.context.thoughts)
+    return item_row(item, json, prepared.context.outputs, prepared.context.thoughts)

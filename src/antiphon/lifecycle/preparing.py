@@ -24,7 +24,7 @@ from antiphon.lifecycle import EVERY_MODEL, Asker, Caller, Deployment, History, 
 from antiphon.lifecycle import history as history_of
 from antiphon.lifecycle.equipping import Case, every_turn
 from antiphon.lifecycle.remotes import outdated
-from antiphon.lifecycle.unmet import nothing_said, says_nothing, without_effect
+from antiphon.lifecycle.unmet import nothing_said, refuse_what_is_missing, says_nothing, without_effect
 from antiphon.protocol.calls import McpListTools, ToolSearchOutput
 from antiphon.protocol.checks import check
 from antiphon.protocol.errors import invalid_request, missing_parameter, unknown_parameter
@@ -93,6 +93,7 @@ class Preparing:
         name = self._name(asked, asker)
         deployment = self._deployment(name)
         check(replace(asked, tool_choice=None))  # what it goes on from may bring the tool that is chosen
+        refuse_what_is_missing(asked)
         await self._check_grammars(asked, caller)
         begun = await self._begun(asked, caller, stack)
         history = await self._recalling.history(asked, caller, asker.memory or {})
@@ -112,7 +113,7 @@ class Preparing:
             task = replace(task, purpose="prepare")
         if says_nothing(task):
             raise nothing_said()
-        ignored = without_effect(request, is_remembered=asker.memory is not None)
+        ignored = without_effect(request, deployment, is_remembered=asker.memory is not None)
         return Prepared(
             order=replace(case.order, request=replace(request, input=addition.secret)),
             task=task,

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from antiphon.core.compaction import last_compaction
 from antiphon.core.echo import without_secrets
 from antiphon.core.thoughts import unsealed
 from antiphon.core.transcript import Said, added, is_reference
 from antiphon.core.turn import Thinking
 from antiphon.lifecycle import History, history
-from antiphon.protocol.errors import ApiError
 from antiphon.protocol.items import PREFIXES, Item, ReasoningItem
 from antiphon.protocol.refusals import (
     invalid_encrypted_content,
@@ -72,20 +71,11 @@ class Recalling:
         if request.conversation is not None:
             named = request.conversation
             rows = await self.conversing.history(named if isinstance(named, str) else named.id, caller)
-            return self._unsealed(history(rows), caller)
+            return history(rows)
         id = request.previous_response_id
         if id is None:
             return History([])
         return memory[id] if id in memory else await self._chain(id, caller)
-
-    def _unsealed(self, kept: History, caller: Caller) -> History:
-        """With the thoughts that callers added sealed; what cannot be opened any more is no thought."""
-        thoughts = dict(kept.thoughts)
-        for item in kept.items:
-            if isinstance(item, ReasoningItem) and item.encrypted_content and item.id not in thoughts:
-                with suppress(ApiError):
-                    thoughts[item.id] = self._thought(item, caller, "")
-        return replace(kept, thoughts=thoughts)
 
     async def _chain(self, id: str, caller: Caller) -> History:
         rows = await self.store.context(id, tenant=caller.tenant)
@@ -108,9 +98,12 @@ class Recalling:
     def thoughts(self, addition: Addition, caller: Caller, model: str) -> dict[str, Thinking]:
         """What was thought in the reasoning items of an input, as far as they show it or bring it sealed.
 
-        Raises ``ApiError`` for what was not sealed here, for this tenant, or is too old.
+        Raises ``ApiError`` for what was not sealed here, for this tenant, or is too old, and so for a summary.
         """
         kept = addition.kept.thoughts
+        summary = last_compaction(addition.items)
+        if summary is not None and summary.id not in {item.id for item in addition.kept.items}:
+            self._tokens.open("summary", summary.encrypted_content, caller.tenant, summary.id)
         thoughts = {
             item.id: self._thought(item, caller, model)
             for item in addition.items

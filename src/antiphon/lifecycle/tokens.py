@@ -35,13 +35,16 @@ class Tokens:
         """A token of ``plain`` that opens for this tenant alone, and as nothing else than what it is."""
         return self._seal.seal(self._now().to_bytes(_TIME_BYTES) + plain, _bound(kind, tenant))
 
-    def open(self, kind: Kind, token: str, tenant: str, item_id: str) -> bytes:
-        """What was sealed. Raises ``ApiError`` for what was changed, is another's or too old; it names the item."""
+    def open(self, kind: Kind, token: str, tenant: str, item_id: str, *, is_kept: bool = False) -> bytes:
+        """What was sealed. Raises ``ApiError`` for what was changed, is another's or too old; it names the item.
+
+        What is kept here (``is_kept``) opens for as long as it is, whatever its age.
+        """
         try:
             opened = self._seal.open(token, _bound(kind, tenant))
         except CannotOpen as error:
             raise invalid_encrypted_content(item_id) from error
-        if int.from_bytes(opened[:_TIME_BYTES]) + self._lifetime < self._now():
+        if not is_kept and int.from_bytes(opened[:_TIME_BYTES]) + self._lifetime < self._now():
             raise invalid_encrypted_content(item_id)
         return opened[_TIME_BYTES:]
 

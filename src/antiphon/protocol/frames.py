@@ -27,8 +27,7 @@ from antiphon.protocol.errors import (
 from antiphon.protocol.faults import got
 from antiphon.protocol.items import Message
 from antiphon.protocol.parts import Tagged
-from antiphon.protocol.places import Object, is_array
-from antiphon.protocol.reading import Received, decode, read_request
+from antiphon.protocol.reading import Received, read_request
 
 ClientType = Literal["response.create", "response.steer", "response.inject"]
 CLIENT_TYPES: tuple[ClientType, ...] = ("response.create", "response.steer", "response.inject")
@@ -36,7 +35,7 @@ MOST_LANES = 32
 
 _STREAM_ID = re.compile(r"[A-Za-z0-9_.-]{1,256}")
 _PARTS = frozenset({InputText, InputImage, InputFile})
-_MESSAGE_KEYS = frozenset({"type", "role", "content"})
+_LIST, _SILENCE = b"[", b'""'
 _STEER_KEYS = frozenset({"type", "previous_response_id", "input"})
 
 SteerCode = Literal[
@@ -52,10 +51,20 @@ InjectCode = Literal["response_already_completed", "response_not_found"]
 
 
 class Envelope(Struct, frozen=True):
-    """What is looked at of a frame before its turn comes."""
+    """What is looked at of a frame before its turn comes: its lane, and what stands for its type."""
 
-    type: ClientType
+    sent: object
     lane: str | None
+
+    @property
+    def type(self) -> ClientType:
+        """The type of the frame. Raises ``ApiError`` 400 where it is none."""
+        for known in CLIENT_TYPES:
+            if self.sent == known:
+                return known
+        if isinstance(self.sent, str):
+            raise invalid_value("type", self.sent, supported=CLIENT_TYPES)
+        raise missing_parameter("type")
 
 
 class SteerFrame(Struct, frozen=True, kw_only=True):
@@ -182,13 +191,22 @@ class _Head(Struct, frozen=True):
     stream_id: Raw = Raw(b"null")
 
 
+class _Said(Struct, frozen=True, forbid_unknown_fields=True):
+    """The keys of a message that steers."""
+
+    type: Raw = Raw()
+    role: Raw = Raw()
+    content: Raw = Raw()
+
+
 _head = msgspec.json.Decoder(_Head).decode
+_messages = msgspec.json.Decoder(list[_Said]).decode
 _any = msgspec.json.Decoder().decode
 _raw = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def read_envelope(body: bytes) -> Envelope:
-    """Look at the type and the lane of a frame. Raises ``ApiError`` 400."""
+    """Look at the type and the lane of a frame. Raises ``ApiError`` 400 where it has no lane that could be told."""
     try:
         head = _head(body)
         kind, lane = _any(head.type), _any(head.stream_id)
@@ -196,16 +214,11 @@ def read_envelope(body: bytes) -> Envelope:
         raise invalid_json() from error
     if lane is not None and not (isinstance(lane, str) and _STREAM_ID.fullmatch(lane)):
         raise invalid_stream_id()
-    for known in CLIENT_TYPES:
-        if kind == known:
-            return Envelope(known, lane)
-    if isinstance(kind, str):
-        raise invalid_value("type", kind, supported=CLIENT_TYPES)
-    raise missing_parameter("type")
+    return Envelope(kind, lane)
 
 
 def read_create(body: bytes) -> Received:
-    """Read a ``response.create``: a request without what belongs to HTTP alone. Raises ``ApiError`` 400."""
+    """Read a ``response.create``: a request that is streamed, and in nothing else like HTTP. Raises ``ApiError`` 400."""
     received = read_request(body)
     request = received.request
     if request.background:
@@ -213,7 +226,7 @@ def read_create(body: bytes) -> Received:
             "Background mode is not available over WebSocket.", param="background", code="unsupported_parameter"
         )
     return Received(
-        request=replace(request, background=None, stream=None, stream_id=None),
+        request=replace(request, background=None, stream=True, stream_id=None),
         ignored=[name for name in received.ignored if name != "type"],
         extras=received.extras,
     )
@@ -221,8 +234,8 @@ def read_create(body: bytes) -> Received:
 
 def read_steer(body: bytes) -> SteerFrame:
     """Read a ``response.steer``, but for its input. Raises ``ApiError`` 400."""
-    target = _named(decode(body), "previous_response_id")
-    sent = _raw(body)
+    sent = _members(body)
+    target = _named(sent, "previous_response_id")
     return SteerFrame(
         previous_response_id=target,
         input=sent.get("input", Raw(b"null")),
@@ -232,36 +245,49 @@ def read_steer(body: bytes) -> SteerFrame:
 
 def read_inject(body: bytes) -> InjectFrame:
     """Read a ``response.inject``, but for its input. Raises ``ApiError`` 400."""
-    target = _named(decode(body), "response_id")
-    return InjectFrame(response_id=target, input=_raw(body).get("input", Raw(b"[]")))
+    sent = _members(body)
+    return InjectFrame(response_id=_named(sent, "response_id"), input=sent.get("input", Raw(b"[]")))
 
 
 def read_steered(frame: SteerFrame) -> Received:
     """Read the input of a steer: what a user says. Raises `InvalidSteer`."""
     if frame.stray:
         raise InvalidSteer(f"Unknown parameter: '{shown(frame.stray[0])}'.")
-    sent = _any(frame.input)
-    if not sent:
-        raise InvalidSteer("'input' must not be empty.")
     try:
-        received = read_request(b'{"input":%b}' % bytes(frame.input))
+        received = read_request(b'{"input":%b}' % memoryview(frame.input))
     except ApiError as error:
         raise InvalidSteer(error.message) from error
+    if not received.request.input or memoryview(frame.input) == _SILENCE:
+        raise InvalidSteer("'input' must not be empty.")
     for index, item in enumerate(received.request.input):
         match item:
             case Message(role="user", content=content) if _PARTS.issuperset(map(type, content)):
                 pass
             case _:
                 raise InvalidSteer(f"'input[{index}]' is no message of a user's, and nothing else can steer.")
-    if is_array(sent) and any(each.keys() - _MESSAGE_KEYS for each in sent):
-        raise InvalidSteer("A message that steers has nothing but 'type', 'role' and 'content'.")
+    if memoryview(frame.input)[:1] == _LIST:
+        _check_keys(frame.input)
     return received
 
 
-def _named(value: Object, name: str) -> str:
-    target = value.get(name)
-    match target:
-        case str():
+def _check_keys(messages: Raw) -> None:
+    try:
+        _messages(messages)
+    except msgspec.ValidationError as error:
+        raise InvalidSteer("A message that steers has nothing but 'type', 'role' and 'content'.") from error
+
+
+def _members(body: bytes) -> dict[str, Raw]:
+    """The members of a frame, whose values are not looked into."""
+    try:
+        return _raw(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise invalid_json() from error
+
+
+def _named(sent: dict[str, Raw], name: str) -> str:
+    match _any(sent.get(name, Raw(b"null"))):
+        case str(target):
             return target
         case None:
             raise missing_parameter(name)

@@ -7,9 +7,9 @@ Items of hosted and client-run tools other than functions live in `antiphon.prot
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from antiphon.protocol.calls import (
     ApplyPatchCall,
@@ -38,6 +38,8 @@ from antiphon.protocol.settings import Reasoning, TextConfig
 from antiphon.protocol.tools import Tool
 
 Role = Literal["user", "assistant", "system", "developer"]
+MAX_BROUGHT = 1024
+"""Tools that one item brings."""
 MessagePhase = Literal["commentary", "final_answer"]
 
 
@@ -99,7 +101,7 @@ class ReasoningItem(Identified, frozen=True, kw_only=True, tag="reasoning"):
 
     summary: list[SummaryText]
     content: list[ReasoningText] | UnsetType = UNSET
-    encrypted_content: str | UnsetType = UNSET
+    encrypted_content: ImageUrl | UnsetType = UNSET
     status: ItemStatus | UnsetType = UNSET
 
 
@@ -121,7 +123,7 @@ class AdditionalTools(Identified, frozen=True, kw_only=True, tag="additional_too
     """Tools that join the request's from here on."""
 
     role: Role | Literal["unknown", "critic", "discriminator", "tool"] = "developer"
-    tools: list[Tool]
+    tools: Annotated[list[Tool], Meta(max_length=MAX_BROUGHT)]
 
 
 class ConfigurationUpdate(Identified, frozen=True, kw_only=True, tag="configuration_update"):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=Struct)
 
 MAX_DEPTH = 128
-MAX_OPENED = 500_000
+MAX_OPENED = 200_000
 """Objects and arrays of a body, counted before it is read: more would keep the server from all others for seconds."""
 
 _PARAMETERS = frozenset(CreateResponse.__struct_encode_fields__)

@@ -122,15 +122,6 @@ def no_following_item(id: str) -> ApiError:
     )
 
 
-def no_reasoning_item(id: str, kind: str, *, reasoning: str) -> ApiError:
-    """An item of type ``kind`` stands without the reasoning that led to it."""
-    return invalid_request(
-        f"Item '{shown(id)}' of type '{kind}' was provided without its required 'reasoning' item: "
-        f"'{shown(reasoning)}'.",
-        param="input",
-    )
-
-
 def invalid_encrypted_content(id: str) -> ApiError:
     """What was sealed for an item cannot be opened."""
     return invalid_request(

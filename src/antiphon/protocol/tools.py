@@ -238,15 +238,17 @@ Tool = (
 
 
 class ToolChoiceFunction(Typed, frozen=True, kw_only=True, tag="function"):
-    """The model must call this function."""
+    """The model must call this function; a member of a namespace is named with it."""
 
     name: str
+    namespace: str | None | UnsetType = UNSET
 
 
 class ToolChoiceCustom(Typed, frozen=True, kw_only=True, tag="custom"):
-    """The model must call this custom tool."""
+    """The model must call this custom tool; a member of a namespace is named with it."""
 
     name: str
+    namespace: str | None | UnsetType = UNSET
 
 
 class ToolChoiceMcp(Typed, frozen=True, kw_only=True, tag="mcp"):

@@ -31,14 +31,17 @@ class ToolSearch:
     def __init__(self, offered: Sequence[Deferred]) -> None:
         self.kind: CallKind = Searching()
         self._offered = {each.path: each for each in offered}
+        self._found: set[str] = set()
 
     async def call(self, call: OpenCall, report: Report) -> Answer:
         """The tools of the paths; a path that leads nowhere is told to the model."""
         paths = _paths(call.arguments)
-        found = [self._offered[path] for path in paths if path in self._offered]
+        known = [path for path in paths if path in self._offered]
+        found = [self._offered[path] for path in known if path not in self._found]
+        self._found.update(known)  # what another search of this turn has found is there already
         unknown = [path for path in paths if path not in self._offered]
         item = ToolSearchCall(id=call.id, arguments={"paths": paths}, call_id=None, execution="server")
-        words = [f"Loaded, and ready to be called: {', '.join(each.path for each in found)}."] if found else []
+        words = [f"Loaded, and ready to be called: {', '.join(known)}."] if known else []
         if unknown or not paths:
             words.append(
                 f"There is nothing to load at: {', '.join(unknown)}. Possible paths: {', '.join(self._offered)}."

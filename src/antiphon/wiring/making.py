@@ -50,7 +50,7 @@ class Making:
         self._grammars = Grammars()
         self.store = Store(database)
         self.compacting = Compacting(self._tokens)
-        self.conversing = Conversing(Conversations(database), self.store, showing.shelf, now=now)
+        self.conversing = Conversing(Conversations(database), self.store, showing.shelf, tokens=self._tokens, now=now)
         self.keeping = Keeping(showing.shelf, seal, policy)
 
     def preparing(self, deployments: Mapping[str, Deployment], remotes: Remotes) -> Preparing:

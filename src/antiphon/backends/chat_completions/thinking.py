@@ -4,7 +4,8 @@
   else are text: a model may be asked to write about them.
 * Where the chat template has written the opening tag into the prompt, the answer begins inside of the thought.
 * White space around a thought is dropped, and a thought that is nothing else.
-* A piece that may yet turn out to be the beginning of a tag waits for the next one.
+* A piece that may yet turn out to be the beginning of a tag waits for the next one, and so does white space before a
+  tag, up to `MOST_SPACE`: what is longer is what it looks like, and no tag follows it at the beginning of an answer.
 * Log-probabilities are told of the text alone.
 """
 
@@ -30,6 +31,9 @@ TAGS = {
 }
 """The tags of Qwen, DeepSeek and most others, of prompted models, of Gemini, of Seed-OSS and of Mistral."""
 
+MOST_SPACE = 4096
+"""How many characters of white space wait for what follows them."""
+
 
 class Tags:
     """The text of one answer. ``over`` turns true once there can be no thought any more: all that comes is text."""
@@ -40,32 +44,35 @@ class Tags:
         self._state: Literal["start", "thought", "gap"] = "start"
         self._closings: Iterable[str] = TAGS.values()
         self._has_thought = False
-        self._held = ""
-        self._logprobs: list[Logprob] = []
+        self._space = _Space()
+        self._tag = ""  # what may be the beginning of one, behind that white space
+        self._logprobs: list[Logprob] = []  # of what waits at the beginning of an answer
 
     def feed(self, text: str, logprobs: list[Logprob]) -> list[Delta]:
         """Take a piece of text with the log-probabilities of its tokens, and give what is certain."""
         if self.over:
             return [Text(text, logprobs)]
-        self._held += text
-        self._logprobs = [*self._logprobs, *logprobs]
-        if self._state == "start":
-            self._begin()
-        deltas = self._think() if self._state == "thought" else []
-        if self._state == "gap":
-            self._skip_space()
-        return [*deltas, *self._release()]
+        tag, self._tag = self._tag, ""
+        match self._state:
+            case "start":
+                return self._begin(tag + text, logprobs)
+            case "thought":
+                return self._think(tag + text, logprobs)
+            case "gap":
+                return self._skip_space(text, logprobs)
 
     def flush(self) -> list[Delta]:
         """Something else comes, or nothing: what waits is what it looks like. A thought may go on afterwards."""
         if self.over:
             return []
+        tag, self._tag = self._tag, ""
         if self._state == "start" and not self._is_open:
-            self.over = True
-            return self._release()
-        deltas = self._thought(self._held.rstrip())
-        self._held, self._logprobs = "", []
-        return deltas
+            return self._say(tag, [])
+        if tag:
+            self._state = "thought"
+            return self._thought(tag)
+        self._space.take()
+        return []
 
     def leave(self) -> list[Delta]:
         """The upstream tells thoughts apart itself: there are none in its text."""
@@ -73,53 +80,92 @@ class Tags:
         self.over = True
         return deltas
 
-    def _begin(self) -> None:
-        """Look whether the answer begins with a thought."""
-        text = self._held.lstrip()
+    def _begin(self, text: str, logprobs: list[Logprob]) -> list[Delta]:
+        """Look whether the answer begins with a thought. Where one is open already, nothing waits to be text."""
+        begun = text.lstrip()
+        if not self._is_open:
+            self._space.add(text[: len(text) - len(begun)])
+            self._logprobs += logprobs
+            if self._space.is_full:
+                return self._say(begun, [])
         for opening, closing in TAGS.items():
-            if text.startswith(opening):
+            if begun.startswith(opening):
                 self._state, self._closings = "thought", [closing]
-                self._held = text[len(opening) :]
-                return
-        if any(opening.startswith(text) for opening in TAGS):
-            return
-        if self._is_open:
-            self._state = "thought"
-        else:
-            self.over = True
+                self._space.take()
+                self._logprobs = []
+                return self._think(begun[len(opening) :], logprobs)
+        if any(opening.startswith(begun) for opening in TAGS):
+            self._tag = begun
+            return []
+        if not self._is_open:
+            return self._say(begun, [])
+        self._state = "thought"
+        return self._think(begun, logprobs)
 
-    def _think(self) -> list[Delta]:
+    def _think(self, text: str, logprobs: list[Logprob]) -> list[Delta]:
         """Give the thought as far as it is certain, and look whether it ends."""
-        ends = [(self._held.find(closing), closing) for closing in self._closings]
+        ends = [(text.find(closing), closing) for closing in self._closings]
         place, closing = min((end for end in ends if end[0] >= 0), default=(-1, ""))
         if closing:
-            deltas = self._thought(self._held[:place].rstrip())
-            self._held = self._held[place + len(closing) :]
             self._state = "gap"
-            return deltas
-        certain = self._held[: len(self._held) - _begun(self._held, self._closings)].rstrip()
-        deltas = self._thought(certain)
-        self._held = self._held[len(certain) :]
-        self._logprobs = _covering(self._held, self._logprobs)
-        return deltas
+            ended = self._thought(text[:place])
+            self._space.take()
+            return [*ended, *self._skip_space(text[place + len(closing) :], logprobs)]
+        whole = text[: len(text) - _begun(text, self._closings)]
+        self._tag = text[len(whole) :]
+        return self._thought(whole)
 
     def _thought(self, text: str) -> list[Delta]:
+        """Text that is thought, with the white space that waited before it; none stands at the very beginning."""
+        certain = text.rstrip()
+        before = self._space.take() if certain else ""
+        self._space.add(text[len(certain) :])
+        text = before + certain + self._space.overflow()
         text = text if self._has_thought else text.lstrip()
         self._has_thought = self._has_thought or bool(text)
         return [Thought(text)] if text else []
 
-    def _skip_space(self) -> None:
-        self._held = self._held.lstrip()
-        self.over = bool(self._held)
-        self._logprobs = _covering(self._held, self._logprobs)
+    def _skip_space(self, text: str, logprobs: list[Logprob]) -> list[Delta]:
+        said = text.lstrip()
+        return self._say(said, _covering(said, logprobs)) if said else []
 
-    def _release(self) -> list[Delta]:
-        """Give what waits as text, if it is certain to be text."""
-        if not self.over:
-            return []
-        text, logprobs = self._held, self._logprobs
-        self._held, self._logprobs = "", []
+    def _say(self, text: str, logprobs: list[Logprob]) -> list[Delta]:
+        """The thought is over: this is text, and so is what waited before it."""
+        self.over = True
+        text = self._space.take() + text
+        logprobs = [*self._logprobs, *logprobs]
+        self._logprobs = []
         return [Text(text, logprobs)] if text else []
+
+
+class _Space:
+    """White space that waits for what follows it; there is a bound to it."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._length = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self._length > MOST_SPACE
+
+    def add(self, space: str) -> None:
+        if space:
+            self._pieces.append(space)
+            self._length += len(space)
+
+    def overflow(self) -> str:
+        """What is over the bound, and what follows it of the same white space."""
+        if not self.is_full:
+            return ""
+        space, self._pieces = "".join(self._pieces), []
+        return space
+
+    def take(self) -> str:
+        """What waits, as something else comes."""
+        space = "".join(self._pieces)
+        self._pieces, self._length = [], 0
+        return space
 
 
 def estimated(output_tokens: int, *, thought: int, said: int) -> int:
