@@ -56,6 +56,7 @@ class WebSocket(Struct, frozen=True, forbid_unknown_fields=True):
     life_minutes: Annotated[float, Meta(gt=0)] = 60.0
     patience_seconds: Annotated[float, Meta(gt=0)] = 60.0
     in_flight: Positive = 16
+    memory_mib: Positive = 256
 
 
 class Storage(Struct, frozen=True, forbid_unknown_fields=True):

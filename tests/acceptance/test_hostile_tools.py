@@ -305,3 +305,38 @@ def test_what_is_not_allowed_is_not_called(stand: Stand, what: str) -> None:
         output = stand.made(tools=tools, tool_choice=choice)["output"]
         called += [name for item in output if item["type"].endswith("_call")]
     assert names == called
+
+
+def test_a_namespace_may_come_in_parts(stand: Stand) -> None:
+    """In the request and in its input; of two members with one name the first counts, and none is lost."""
+    parts = [{**NAMESPACE, "tools": [tool]} for tool in (FUNCTION, CUSTOM, {**FUNCTION, "description": "Again."})]
+    more: Json = {**NAMESPACE, "tools": [{**FUNCTION, "name": "g"}]}
+    brought: Json = {"type": "additional_tools", "role": "developer", "tools": [more]}
+    stand.made(tools=parts, input=[brought, HI])
+    assert ["n__f", "n__c", "n__g"] == stand.model.offered
+    assert "Again." not in str(stand.model.asked[-1]["tools"])
+
+
+SAME_NAMES: dict[str, tuple[list[Json], list[str]]] = {
+    "a shell": ([SHELL, {**FUNCTION, "name": "shell"}], ["shell", "shell_2"]),
+    "a search": (
+        [{"type": "tool_search"}, {**FUNCTION, "name": "tool_search"}, LATER],
+        ["tool_search", "tool_search_2"],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SAME_NAMES)
+def test_two_tools_that_a_model_would_call_alike_have_names_of_their_own(stand: Stand, what: str) -> None:
+    """And each call is told as what it is."""
+    tools, names = SAME_NAMES[what]
+    told: set[tuple[str, str]] = set()
+    for name in names:
+        before = len(stand.model.asked)
+        stand.model.will(calls(name, {"commands": ["ls"], "paths": ["later"]}))
+        [item, *_] = stand.made(tools=tools)["output"]
+        told.add((item["type"], item.get("name", "")))
+        offered = stand.model.asked[before]["tools"]
+        assert sorted(names) == sorted(tool["function"]["name"] for tool in offered)
+    assert {("function_call", tools[1]["name"])} < told
+    assert 2 == len(told)

@@ -124,6 +124,15 @@ def test_the_same_server_and_namespace_count_once() -> None:
     assert [server, space] == settled(asked(brought(again, space, space), tools=[server]), []).tools
 
 
+def test_a_namespace_that_comes_in_parts_has_the_members_of_all() -> None:
+    """Each once, the first of a name; its own words are those of the first part."""
+    first = NamespaceTool(name="a", description="One.", tools=[F])
+    again = NamespaceTool(name="a", description="Two.", tools=[FunctionTool(name="f", description="new"), G])
+    third = NamespaceTool(name="a", description="Three.", tools=[CustomTool(name="f")])
+    (found,) = settled(asked(brought(again), tools=[first]), [brought(third)]).tools
+    assert NamespaceTool(name="a", description="One.", tools=[F, G, CustomTool(name="f")]) == found
+
+
 def test_what_searches_found_is_loaded() -> None:
     """In their order."""
     found = [ToolSearchOutput(id=str(number), tools=[tool]) for number, tool in enumerate((G, F))]

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from antiphon.core.deltas import Cited, Finish, Keepsake, Refused, Summary, Text, Thought
-from antiphon.core.machine import IllegalStep, Machine
 from antiphon.core.thoughts import removed, unsealed, visible
 from antiphon.core.turn import Thinking
 from antiphon.protocol.content import InputText, ReasoningText, RefusalPart, UrlCitation
 from antiphon.protocol.items import FunctionCall, FunctionCallOutput, Item, Message, ReasoningItem
 from antiphon.protocol.response import InputTransformation
-from tests.core.stage import ADDED, DONE, NOW, TEXT, names, opened
+from tests.core.stage import ADDED, DONE, TEXT, names, opened
 
 if TYPE_CHECKING:
     from antiphon.core.deltas import Delta
@@ -105,16 +103,3 @@ def test_a_citation_without_a_text_is_dropped() -> None:
     (item,) = machine.finished
     assert isinstance(item, Message)
     assert [RefusalPart(refusal="No.")] == item.content
-
-
-def test_a_beat_is_legal_while_the_response_is_in_progress_and_never_else() -> None:
-    """Between turns, and while the model speaks."""
-    machine = opened()
-    assert ["in_progress"] == names(machine.beat())
-    machine.feed([Text("So."), Finish()])
-    assert ["in_progress"] == names(machine.beat())
-    machine.complete(NOW)
-    with pytest.raises(IllegalStep):
-        machine.beat()
-    with pytest.raises(IllegalStep):
-        Machine(machine.response, new_id=str).beat()

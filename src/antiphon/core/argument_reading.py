@@ -34,6 +34,10 @@ _decode_json = msgspec.json.Decoder(dict[str, Any]).decode  # the shape is the c
 
 T = TypeVar("T")
 
+MOST_COMMANDS = 1024
+"""How many commands one call of a shell may have."""
+_SLICE = 2**16
+"""How much of a fragment is read before it is known that nobody listens to the rest."""
 _MOST = 2**53
 """The largest limit that every client can read as a number."""
 _MOST_DEPTH = 100
@@ -49,10 +53,12 @@ class CustomReading:
         self._reader = JsonReader()
         self._form: Literal["unknown", "object", "string", "text"] = "unknown"
         self._input: Literal["unseen", "open", "whole"] = "unseen"
+        self._has_members = False
+        self._is_understood = True
 
     def item(self) -> OutputItem:
-        """The call with the text that was told."""
-        return self._draft.item(self._call.status)
+        """The call with the text that was told. Text of which an end is missing, or has more behind it, is incomplete."""
+        return self._draft.item(self._call.status if self._is_understood else "incomplete")
 
     def wrote(self, arguments: str) -> list[StreamEvent]:
         """A delta for each piece of the text; text that is no JSON is told as it is."""
@@ -67,11 +73,22 @@ class CustomReading:
 
     def wrote_all(self) -> list[StreamEvent]:
         """The text whole. Where there was no ``input``, what stood for it is told now."""
-        is_missing = self._input == "unseen" and self._call.status == "completed"
-        meant = meant_text(self._call.arguments) if is_missing else ""
+        if self._call.status == "incomplete":
+            return self._draft.close()
+        self._is_understood = self._is_all()
+        meant = meant_text(self._call.arguments) if self._input == "unseen" else ""
         return [*self._draft.write(meant), *self._draft.close()]
 
+    def _is_all(self) -> bool:
+        """Whether this is all that the model meant: whole JSON, or what was never JSON but plain text."""
+        if self._form in {"unknown", "text"} or self._reader.is_whole:
+            return True
+        if _parsed(_decode_object, self._call.arguments) is not None:  # too deep for the reader
+            return True
+        return self._reader.is_lost and not self._has_members
+
     def _hear(self, piece: Piece) -> list[StreamEvent]:
+        self._has_members = self._has_members or bool(piece.path)
         match piece:
             case Began(path=("input",)) if self._input == "unseen":
                 self._input = "open"
@@ -113,13 +130,14 @@ def meant_text(arguments: str) -> str:
 
 
 class ShellReading:
-    """Commands, and what limits them."""
+    """Commands, at most `MOST_COMMANDS`, and what limits them."""
 
     def __init__(self, call: OpenCall, draft: ShellDraft) -> None:
         self._call = call
         self._draft = draft
         self._reader = JsonReader()
         self._limits: dict[str, int | None] = {}
+        self._is_full = False
         self._is_understood = True
 
     def item(self) -> OutputItem:
@@ -128,24 +146,32 @@ class ShellReading:
 
     def wrote(self, arguments: str) -> list[StreamEvent]:
         """A beginning, a delta for each piece and an end for each command."""
-        return [event for piece in self._reader.feed(arguments) for event in self._hear(piece)]
+        events: list[StreamEvent] = []
+        for start in range(0, len(arguments), _SLICE):
+            pieces = [] if self._is_full else self._reader.feed(arguments[start : start + _SLICE])
+            events += [event for piece in pieces for event in self._hear(piece)]
+        return events
 
     def wrote_all(self) -> list[StreamEvent]:
         """The last command; an argument vector alone is one command."""
         if self._call.status == "incomplete":
             return self._draft.close()
         events: list[StreamEvent] = []
-        if not self._draft.has_commands:
+        if not self._draft.begun:
             for command in _vector(self._call.arguments):
                 events += [*self._draft.begin(), *self._draft.write(command)]
         events += self._draft.close()
-        self._is_understood = self._reader.is_whole and self._draft.has_commands
+        self._is_understood = self._reader.is_whole and not self._is_full and self._draft.begun > 0
         timeout, length = self._limits.get("timeout_ms"), self._limits.get("max_output_length")
         self._draft.limit(ShellAction(commands=[], timeout_ms=timeout, max_output_length=length))
         return events
 
     def _hear(self, piece: Piece) -> list[StreamEvent]:
         match piece:
+            case _ if self._is_full:
+                pass
+            case Began(path) if _is_command(path) and self._draft.begun == MOST_COMMANDS:
+                self._is_full = True
             case Began(path) if _is_command(path):
                 return self._draft.begin()
             case Grew(path, text) if _is_command(path):

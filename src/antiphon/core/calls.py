@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
+from antiphon.core.arguments import Arguments
 from antiphon.core.place import EndStatus, Place
 from antiphon.protocol.calls import (
     CodeInterpreterCall,
@@ -45,8 +45,9 @@ Phase: TypeAlias = PhaseType | Glimpse
 class OpenCall:
     """A call: open while its arguments are written, and, if it is hosted, until its answer comes.
 
-    ``arguments`` is the JSON text as far as it is written; ``status`` tells how the writing ended. ``reading`` is what
-    its kind keeps of it, if that looks into the arguments.
+    ``arguments`` is the JSON text as far as it is written; ``status`` tells how the writing ended. What is written
+    beyond `MOST_ARGUMENTS` is not listened to, and such a call is never completed. ``reading`` is what its kind keeps
+    of the arguments, if it looks into them.
     """
 
     def __init__(self, kind: CallKind, place: Place, *, key: str, name: str, call_id: str) -> None:
@@ -57,7 +58,7 @@ class OpenCall:
         self.call_id = call_id
         self.status: ItemStatus = "in_progress"
         self.reading: Reading | None = None
-        self._pieces: list[str] = []
+        self._arguments = Arguments()
 
     @property
     def id(self) -> str:
@@ -67,7 +68,7 @@ class OpenCall:
     @property
     def arguments(self) -> str:
         """The arguments as far as they are written."""
-        return "".join(self._pieces)
+        return self._arguments.text
 
     def open(self) -> list[StreamEvent]:
         """The call begins, without arguments."""
@@ -77,27 +78,24 @@ class OpenCall:
 
     def write(self, arguments: str) -> list[StreamEvent]:
         """Append to the arguments."""
-        self._pieces.append(arguments)
-        return self.kind.wrote(self, arguments)
+        taken = self._arguments.write(arguments)
+        return self.kind.wrote(self, taken) if taken else []
 
     def recall(self, arguments: str) -> None:
         """The arguments were written whole, as a log remembers them."""
-        self._pieces = [arguments]
+        self._arguments = Arguments(most=len(arguments))
+        self._arguments.write(arguments)
         self.status = "completed"
 
     def close(self, status: EndStatus) -> list[StreamEvent]:
         """The arguments are whole, or cut short. A whole call without any has the empty object, as recorded."""
-        events = self.write("{}") if status == "completed" and not self._pieces else []
-        self.status = status
+        events = self.write("{}") if status == "completed" and self._arguments.is_empty else []
+        self.status = "incomplete" if self._arguments.is_cut else status
         return [*events, *self.kind.wrote_all(self)]
 
     def is_whole(self) -> bool:
-        """Whether the arguments are a whole JSON value, to which nothing can be added."""
-        try:
-            value = msgspec.json.decode(self.arguments)
-        except (msgspec.DecodeError, RecursionError):  # a model may open brackets for ever
-            return False
-        return type(value) not in {int, float}  # a number may get another digit
+        """Whether the arguments are a JSON value to which nothing can be added."""
+        return self._arguments.is_whole()
 
 
 class Reading(Protocol):

@@ -105,9 +105,9 @@ class ShellDraft:
         self._open: list[str] | None = None
 
     @property
-    def has_commands(self) -> bool:
-        """Whether a command was begun."""
-        return bool(self._commands) or self._open is not None
+    def begun(self) -> int:
+        """How many commands were begun."""
+        return len(self._commands) + (self._open is not None)
 
     def item(self, status: ItemStatus) -> OutputItem:
         """The call with its commands, and with its limits once they are set."""

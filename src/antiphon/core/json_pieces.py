@@ -3,16 +3,20 @@
 A string is told as it grows; what is no string is told when it is whole. The reader is lenient where models are
 careless: a control character in a string stands for itself, an escape that JSON does not know is text, and half a
 surrogate pair is U+FFFD. Where the text is no JSON at all, or nests deeper than `DEEPEST`, it is ``lost`` and tells no
-more: whoever reads on looks at what is there in the end. Each character is looked at once.
+more: whoever reads on looks at what is there in the end. Each character is looked at once, but for an escape that is
+cut; runs of text, of escapes and of numbers are read as one.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DEEPEST = 64
 """How many objects and arrays may be open at once."""
@@ -61,64 +65,53 @@ class Whole(Struct, frozen=True):
 
 Piece = Opened | Began | Grew | Ended | Whole
 
-_SPACE = re.compile(r"[ \t\r\n]*")
-_PLAIN = re.compile(r'[^"\\]+')
-_SCALAR = re.compile(r"[-+.0-9A-Za-z]+")
-_HEX = re.compile(r"[0-9A-Fa-f]{4}")
-_ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_HIGH = range(0xD800, 0xDC00)
-_LOW = range(0xDC00, 0xE000)
-_UNICODE_LENGTH = len(r"\u0000")
+_SPACE = re.compile(r"[ \t\r\n]*+")
+_SCALAR = re.compile(r"[-+.0-9A-Za-z]++")
+_ELEMENTS = re.compile(rf"(?:[-+.0-9A-Za-z]{{1,{LONGEST_SCALAR}}}+[ \t\r\n]*+,[ \t\r\n]*+)++")
+"""Elements of an array, each with the comma behind it."""
+
+_UNIT = r"[0-9A-Fa-f]{4}"
+_HIGH = r"[dD][89abAB][0-9A-Fa-f]{2}"
+_LOW = r"[dD][c-fC-F][0-9A-Fa-f]{2}"
+_NO_UNIT = r"[0-9A-Fa-f]{0,3}[^0-9A-Fa-f]"
+_RUN = re.compile(
+    rf"""(?:
+    [^"\\]++
+    | (?:\\[^u])++
+    | \\u(?!{_HIGH}){_UNIT}
+    | \\u{_HIGH}(?=[^\\]|\\[^u]|\\u{_UNIT}|\\u{_NO_UNIT})  # what follows tells whether it is half of a pair
+    | \\u(?={_NO_UNIT})
+    )*+""",
+    re.DOTALL | re.VERBOSE,
+)
+"""What is certain of a string: text and whole escapes."""
+_ESCAPE = re.compile(rf"\\u{_HIGH}\\u{_LOW}|\\u{_UNIT}|\\.", re.DOTALL)
+_ESCAPES = {'\\"': '"', "\\\\": "\\", "\\/": "/", "\\b": "\b", "\\f": "\f", "\\n": "\n", "\\r": "\r", "\\t": "\t"}
 _STRANGE = "\ufffd"
 
 _decode_scalar = msgspec.json.Decoder(int | float | bool | None).decode
+_decode_scalars = msgspec.json.Decoder(list[int | float | bool | None]).decode
+_decode_string = msgspec.json.Decoder(str).decode
 
 
-class Unescaping:
-    """The text of one string, its escapes decoded wherever they are cut."""
+def unescaped(run: str) -> str:
+    """The text of a run of text and whole escapes, as lenient as this reader is."""
+    if "\\" not in run:
+        return run
+    try:
+        return _decode_string(f'"{run}"')
+    except (msgspec.DecodeError, ValueError):
+        return _ESCAPE.sub(lambda escape: _meaning(escape.group()), run)
 
-    def __init__(self) -> None:
-        self._escape = ""
-        self._high = ""
 
-    @property
-    def is_within(self) -> bool:
-        """Whether an escape is begun, so that a quotation mark belongs to it."""
-        return bool(self._escape)
-
-    def plain(self, text: str) -> str:
-        """What text without any backslash adds to the string."""
-        high, self._high = self._high and _STRANGE, ""
-        return high + text
-
-    def escaped(self, letter: str) -> str:
-        """What a character of an escape adds to the string: nothing until the escape is whole."""
-        self._escape += letter
-        escape = self._escape
-        if len(escape) == 1 or (escape[1] == "u" and len(escape) < _UNICODE_LENGTH):
-            return ""
-        self._escape = ""
-        if escape[1] != "u":
-            return self.plain(_ESCAPES.get(escape[1], escape))
-        return (
-            self._unit(int.from_bytes(bytes.fromhex(escape[2:]))) if _HEX.fullmatch(escape[2:]) else self.plain(escape)
-        )
-
-    def end(self) -> str:
-        """What the end of the string adds to it."""
-        return self.plain("")
-
-    def _unit(self, unit: int) -> str:
-        """A unit of UTF-16: a high surrogate waits for its low one."""
-        letter = chr(unit)
-        if unit in _LOW:
-            pair, self._high = self._high + letter, ""
-            return pair.encode("utf-16-le", "surrogatepass").decode("utf-16-le") if len(pair) > 1 else _STRANGE
-        if unit in _HIGH:
-            before = self.plain("")
-            self._high = letter
-            return before
-        return self.plain(letter)
+def _meaning(escape: str) -> str:
+    match [int(unit, 16) for unit in escape.split("\\u")[1:] if unit]:
+        case [high, low]:
+            return bytes.fromhex(f"{high:04x}{low:04x}").decode("utf-16-be")
+        case [unit]:
+            return _STRANGE if unit in range(0xD800, 0xE000) else chr(unit)
+        case _:
+            return _ESCAPES.get(escape, escape)
 
 
 class JsonReader:
@@ -132,7 +125,8 @@ class JsonReader:
         self._expected: Expectation = "value"
         self._path: list[str | int] = []  # of what is being read; its last step is that within the innermost container
         self._arrays: list[bool] = []  # the open containers, each with whether it is an array
-        self._string: Unescaping | None = None
+        self._is_in_string = False
+        self._cut = ""  # an escape of a string, as far as it has come
         self._key: list[str] | None = None
         self._scalar: list[str] = []
         self._grown: list[str] = []  # of the string, in this fragment
@@ -147,10 +141,11 @@ class JsonReader:
     def feed(self, text: str) -> list[Piece]:
         """What the next fragment says."""
         self._pieces = []
+        text, self._cut = self._cut + text, ""
         position = 0
         while position < len(text) and not self.is_lost:
-            if self._string is not None:
-                position = self._in_string(self._string, text, position)
+            if self._is_in_string:
+                position = self._in_string(text, position)
             else:
                 position = self._outside(text, position)
         self._tell_growth()
@@ -158,18 +153,18 @@ class JsonReader:
 
     # Strings
 
-    def _in_string(self, string: Unescaping, text: str, position: int) -> int:
-        letter = text[position]
-        if string.is_within or letter == "\\":
-            self._grow(string.escaped(letter))
-            return position + 1
-        plain = _PLAIN.match(text, position)
-        if plain is not None:
-            self._grow(string.plain(plain.group()))
-            return plain.end()
-        self._grow(string.end())
-        self._end_string()
-        return position + 1
+    def _in_string(self, text: str, position: int) -> int:
+        run = _RUN.match(text, position)
+        end = position if run is None else run.end()
+        if end > position:
+            self._grow(unescaped(text[position:end]))
+        if end == len(text):
+            return end
+        if text[end] == '"':
+            self._end_string()
+            return end + 1
+        self._cut = text[end:]
+        return len(text)
 
     def _grow(self, text: str) -> None:
         if self._key is not None:
@@ -184,7 +179,7 @@ class JsonReader:
             self._pieces.append(Grew(self._here, text))
 
     def _end_string(self) -> None:
-        self._string = None
+        self._is_in_string = False
         if self._key is None:
             self._tell_growth()
             self._pieces.append(Ended(self._here))
@@ -216,20 +211,43 @@ class JsonReader:
         self._pieces.append(Whole(self._here, value))
         self._end_value()
 
+    def _tell_elements(self, run: str) -> None:
+        """Scalars of an array, all at once. Where one of them is none, those before it are told."""
+        texts = run.rstrip(" \t\r\n")[:-1]
+        try:
+            values: list[Scalar] = _decode_scalars(f"[{texts}]")
+        except msgspec.DecodeError:
+            values = list(_scalars(texts.split(",")))
+            self.is_lost = True
+        *outer, start = self._path
+        first = start if isinstance(start, int) else 0
+        self._pieces += [Whole((*outer, index), value) for index, value in enumerate(values, first)]
+        self._path[-1] = first + len(values)
+        self._expected = "value"
+
     # Structure
+
+    @property
+    def _is_in_array(self) -> bool:
+        """Whether the next value is an element."""
+        return bool(self._arrays) and self._arrays[-1] and self._expected in {"value", "first value"}
 
     def _outside(self, text: str, position: int) -> int:
         if self._scalar:
             return self._in_scalar(text, position)
-        space = _SPACE.match(text, position)
-        if space is not None and space.end() > position:
-            return space.end()
+        if text[position] in " \t\r\n":
+            space = _SPACE.match(text, position)
+            return position if space is None else space.end()
+        elements = _ELEMENTS.match(text, position) if self._is_in_array else None
+        if elements is not None:
+            self._tell_elements(elements.group())
+            return elements.end()
         match self._expected, text[position]:
             case "value" | "first value", letter if letter not in "]},:":
                 self._begin_value(letter)
                 return position if self._scalar_begins(letter) else position + 1
             case "first key" | "key", '"':
-                self._string, self._key = Unescaping(), []
+                self._is_in_string, self._key = True, []
             case "colon", ":":
                 self._expected = "value"
             case "comma", ",":
@@ -253,7 +271,7 @@ class JsonReader:
         self._here = tuple(self._path)
         match letter:
             case '"':
-                self._string = Unescaping()
+                self._is_in_string = True
                 self._pieces.append(Began(self._here))
             case "{" | "[":
                 self._open(is_array=letter == "[")
@@ -282,3 +300,12 @@ class JsonReader:
 
     def _end_value(self) -> None:
         self._expected = "comma" if self._arrays else "end"
+
+
+def _scalars(texts: list[str]) -> Iterator[Scalar]:
+    """The values that stand there, up to what is none."""
+    for text in texts:
+        try:
+            yield _decode_scalar(text.strip(" \t\r\n"))
+        except msgspec.DecodeError:
+            return

@@ -1,6 +1,7 @@
 """What a model means with the arguments of a patch tool: one change of one file, its diff told as it is written.
 
-The item begins when it is known what is to be done to which file. A model that wraps its change in the envelope of a
+The item begins when it is known what is to be done to which file; that a file is to be deleted is believed only when
+all is written. A model that wraps its change in the envelope of a
 patch (``*** Begin Patch`` ...) is understood if the envelope holds one change. What is no change of a file is told as
 one that changes nothing, and not as completed: whatever a client does with it, no file is lost.
 """
@@ -43,7 +44,8 @@ class _Member:
 
     @property
     def text(self) -> str:
-        return "".join(self._pieces)
+        self._pieces = ["".join(self._pieces)]
+        return self._pieces[0]
 
     def hear(self, piece: Piece) -> None:
         match piece:
@@ -83,10 +85,10 @@ class PatchReading:
         if self._draft is not None:
             return self._draft.write(self._diff.take())
         operation = self._named()
-        if operation is None:
+        if operation is None or isinstance(operation, DeleteFile):
             return []
         if self._beginning == "unknown":
-            self._beginning = "plain" if isinstance(operation, DeleteFile) else _beginning(self._diff.text)
+            self._beginning = _beginning(self._diff.text)
         return self._begin(operation, self._diff.take()) if self._beginning == "plain" else []
 
     def wrote_all(self) -> list[StreamEvent]:

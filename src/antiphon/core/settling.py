@@ -89,6 +89,5 @@ def _key(tool: Tool) -> object:
 
 
 def _joined(first: NamespaceTool, again: NamespaceTool) -> NamespaceTool:
-    members = {key(member): member for member in [*again.tools, *first.tools]}  # of two that are the same the first
     known = {key(member) for member in first.tools}
-    return replace(first, tools=[*first.tools, *(member for name, member in members.items() if name not in known)])
+    return replace(first, tools=[*first.tools, *(member for member in again.tools if key(member) not in known)])

@@ -256,7 +256,7 @@ class Speech:
         events = call.close(status)
         if isinstance(call.kind, Asking):
             return self._ask(call, call.kind)
-        if call.kind.hosted and status == "completed":
+        if call.kind.hosted and call.status == "completed":
             self._note(CallWritten(call.id, call.arguments))
             return events
         return [*events, self._output.end(call.place, call.kind.item(call))]

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from antiphon.core.arguments import MOST_ARGUMENTS, Arguments
 from antiphon.core.deltas import Call, Finish
 from antiphon.core.turn import Choice
 from antiphon.core.usage import total
@@ -103,8 +104,11 @@ class Fitting:
         return fitting
 
     async def _is_met(self, draft: _Draft) -> bool:
-        grammar, text = draft.function.grammar, draft.text()
-        return grammar is None or (text is not None and await self._fits(grammar, text))
+        grammar = draft.function.grammar
+        if grammar is None or draft.is_cut:
+            return True
+        text = draft.text()
+        return text is not None and await self._fits(grammar, text)
 
     async def _again(self, turn: Turn, misfit: _Draft, held: _Held) -> AsyncGenerator[list[Delta], None]:
         """The second answer, under keys of its own. Whether it fits is told to the operator alone."""
@@ -132,26 +136,27 @@ class _Draft:
         self.function = function
         self.is_out = False
         self.is_dropped = False
-        self._pieces: list[str] = []
-        self._looked_at = 0
+        self._arguments = Arguments(most=MOST_ARGUMENTS + 1)  # whoever hears it is to know that there was more
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it is longer than any call may be: it is passed on, and is never completed."""
+        return self._arguments.is_cut
 
     @property
     def arguments(self) -> str:
-        return "".join(self._pieces)
+        return self._arguments.text
 
     def write(self, arguments: str) -> None:
-        self._pieces.append(arguments)
+        self._arguments.write(arguments)
 
     def call(self) -> Call:
         """All of it, as one delta."""
         return Call(self.key, self.function.name, self.arguments)
 
     def is_whole(self) -> bool:
-        """Whether nothing can follow; what was looked at before is not looked at again."""
-        if self._looked_at == len(self._pieces):
-            return False
-        self._looked_at = len(self._pieces)
-        return self.text() is not None
+        """Whether nothing can follow."""
+        return self._arguments.is_whole()
 
     def text(self) -> str | None:
         """What is held against the grammar; None where the arguments are not what they should be."""
@@ -167,6 +172,7 @@ class _Held:
     def __init__(self, bound: Mapping[str, Function]) -> None:
         self._bound = bound
         self._drafts: dict[str, _Draft] = {}
+        self._open: list[_Draft] = []
         self.misfits: list[_Draft] = []
         self.finish: Finish | None = None
 
@@ -178,6 +184,7 @@ class _Held:
             if function is None:
                 return False
             draft = self._drafts[call.key] = _Draft(call.key, function)
+            self._open.append(draft)
         if not draft.is_out:
             draft.write(call.arguments)
         return draft.is_dropped or not draft.is_out
@@ -196,9 +203,12 @@ class _Held:
         self.misfits.append(draft)
 
     def _let_go(self, is_ready: Callable[[_Draft], bool]) -> list[_Draft]:
-        ready = [draft for draft in self._drafts.values() if not draft.is_out and is_ready(draft)]
-        for draft in ready:
-            draft.is_out = True
+        ready: list[_Draft] = []
+        still_open: list[_Draft] = []
+        for draft in self._open:
+            draft.is_out = is_ready(draft)
+            (ready if draft.is_out else still_open).append(draft)
+        self._open = still_open
         return ready
 
 

@@ -1,13 +1,15 @@
 """Who is calling: a key in ``api-key`` or ``Authorization: Bearer``, and the tenant that it stands for.
 
-Without any keys the server is open to this machine alone: every key is accepted, and none is needed, but the ``Host``
-of a request must name the server, so that a web page that rebinds its own name to this machine cannot use it.
+Without any keys the server is open to this machine alone: every key is accepted, and none is needed. But the ``Host`` of
+a request must name the server, so that a web page that rebinds its own name to this machine cannot use it; and so must
+the ``Origin``, if there is one: browsers send forms, and open WebSockets, for any page, and ask nobody.
 """
 
 from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -61,7 +63,22 @@ class Auth:
                 "This server has no keys and answers only to the names of this machine, such as localhost. "
                 "To serve other names, give it an [auth] section."
             )
+        origin = headers.get("origin")
+        if origin is not None and _named(origin) not in self._names:
+            raise forbidden(
+                "This server has no keys and answers no web pages but those of this machine. To serve others, give it "
+                "an [auth] section."
+            )
         return LOCAL
+
+
+def _named(origin: str) -> str:
+    """The host of an origin as a ``Host`` names it; empty where there is none."""
+    try:
+        name = urlsplit(origin).hostname or ""
+    except ValueError:
+        return ""
+    return f"[{name}]" if ":" in name else name
 
 
 def _key(headers: Headers) -> str:

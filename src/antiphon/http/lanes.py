@@ -8,10 +8,13 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct
 
 from antiphon.backends import UpstreamError
 from antiphon.core.sse import written
+from antiphon.http.apart import read_apart
 from antiphon.http.faults import as_api_error
+from antiphon.http.memory import measured
 from antiphon.http.steering import Run, required, with_steers
 from antiphon.http.streaming import FILLER
 from antiphon.protocol.errors import ApiError
@@ -36,8 +39,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-THREADED = 1024 * 1024
-"""Bytes of a frame from which on it is read in a thread: that takes milliseconds."""
 _GONE_ON_FROM = ("completed", "incomplete")
 _encode = msgspec.json.Encoder().encode
 
@@ -77,41 +78,56 @@ class Desk:
             await self.outlet.write([_encode(frame) for frame in frames])
 
 
+class Create(Struct, frozen=True):
+    """A create that is not begun, as it was sent; ``held``: the room that it takes in the memory, where it waits."""
+
+    body: bytes
+    held: int = 0
+
+
 class Lane:
-    """The creates of one ``stream_id``, or of none. ``waiting`` are those that are not begun, as they were sent."""
+    """The creates of one ``stream_id``, or of none. ``waiting`` are those that are not begun."""
 
     def __init__(self, name: str | None, desk: Desk) -> None:
         self.name = name
-        self.waiting: deque[bytes] = deque()
+        self.waiting: deque[Create] = deque()
         self._desk = desk
 
     async def refuse_all(self, error: ApiError) -> None:
         """Refuse what waits."""
-        refusals = [refused(error, self.name) for _ in self.waiting]
-        self.waiting.clear()
-        await self._desk.tell(refusals)
+        count = len(self.waiting)
+        while self.waiting:
+            self._next()
+        for _ in range(count):
+            await self._desk.refuse(error, self.name)
+
+    def _next(self) -> bytes:
+        create = self.waiting.popleft()
+        self._desk.memory.let_go(create.held)
+        return create.body
 
     async def answer(self) -> None:
         """Make the response that the first create asks for, and those that follow it by themselves."""
         try:
-            ended = await self._first(await self._received())
+            ended = await self._first(*await self._received())
         except Exception as error:  # noqa: BLE001 - the edge of a create: whatever it is, the connection goes on
             await self._desk.refuse(worded(error), self.name)
             return
         while ended is not None:
             ended = await self._successor(ended)
 
-    async def _received(self) -> Received:
-        """What was asked for; its frame is dropped with this one."""
-        body = self.waiting.popleft()
-        return await asyncio.to_thread(read_create, body) if len(body) > THREADED else read_create(body)
+    async def _received(self) -> tuple[Received, int]:
+        """What was asked for, and in how many bytes; its frame is dropped with this one."""
+        body = self._next()
+        size = len(body)
+        return await read_apart(read_create, body, size=size), size
 
-    async def _first(self, received: Received) -> Run | None:
+    async def _first(self, received: Received, size: int) -> Run | None:
         """What a create asks for, after the steers that wait for it."""
         parent = received.request.previous_response_id
         steers = self._desk.steering.waiting(parent, self.name)
         try:
-            return await self._perform(with_steers(received, steers) if steers else received, steers)
+            return await self._perform(with_steers(received, steers) if steers else received, steers, size=size)
         except Exception:
             await self._forget(parent)
             raise
@@ -120,25 +136,34 @@ class Lane:
         """What goes on by itself where a response was steered."""
         try:
             self._desk.refuse_if_closing()
-            return await self._perform(run.successor(), run.steers)
+            return await self._perform(run.successor(), run.steers, size=0)
         except Exception as error:  # noqa: BLE001 - the same edge: nobody sent a create that could be refused
             log.info("no successor", extra={"action": "steer_failed", "response": run.id, "code": worded(error).code})
             await self._forget(run.id)
             await self._desk.tell(self._desk.steering.give_up(run.steers, "successor_creation_failed", self.name))
             return None
 
-    async def _perform(self, received: Received, steers: list[Steer]) -> Run | None:
-        """Make one response; give it where a successor is to follow. Raises what comes before its first event."""
+    async def _perform(self, received: Received, steers: list[Steer], *, size: int) -> Run | None:
+        """Make one response; give it where a successor is to follow. Raises what comes before its first event.
+
+        ``size``: the bytes in which it was asked for, beside the steers.
+        """
         desk, request = self._desk, received.request
         parent, before = request.previous_response_id, desk.memory.last(self.name)
+        desk.memory.use(parent or "")
         prepared = await desk.lifecycle.prepare(
             received, desk.caller, path_deployment=desk.deployment, painter=desk.painter, memory=desk.memory.known
         )
         del received
+        size += sum(steer.size for steer in steers)
+        unmeasured: list[History] = []
 
         def remember(response: Response, history: History) -> None:
             if response.status in _GONE_ON_FROM:
-                desk.memory.keep(self.name, response.id, history, parent=parent)
+                if request.conversation is not None or (parent is not None and parent not in desk.memory.known):
+                    unmeasured.append(history)
+                added = size + _made(response, history)
+                desk.memory.keep(self.name, response.id, history, parent=parent, added=added)
 
         run = Run(prepared.task.response.id, self.name, request)
         desk.steering.begin(run)
@@ -148,6 +173,8 @@ class Lane:
         finally:
             desk.steering.end(run)
             desk.memory.end(run.id)
+        if unmeasured:
+            desk.memory.weigh(run.id, await asyncio.to_thread(measured, unmeasured.pop()))
         desk.steering.commit(parent, steers)
         if before != parent and response.status in _GONE_ON_FROM:
             await desk.tell(desk.steering.give_up_waiting(before, self.name))
@@ -189,6 +216,13 @@ class Lane:
         if parent is not None and self._desk.memory.last(self.name) == parent:
             self._desk.memory.forget(parent)
             await self._desk.tell(self._desk.steering.give_up_waiting(parent, self.name))
+
+
+def _made(response: Response, history: History) -> int:
+    """The bytes of what a response has added to its history by itself."""
+    ids = [item.id for item in response.output]
+    parts = [history.outputs.get(id) for id in ids], [history.thoughts.get(id) for id in ids]
+    return len(_encode([response.output, parts]))
 
 
 def worded(error: Exception) -> ApiError:

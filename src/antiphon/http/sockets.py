@@ -294,7 +294,7 @@ class Sockets(WebSocketsSansIOProtocol):
             super().shutdown()
 
 
-def _message(heard: Heard) -> Any:  # noqa: ANN401 - ASGI messages are open
+def _message(heard: Heard) -> Any:
     """A message in ASGI. A long text is given as it came: to decode and encode it again would keep others waiting."""
     if heard.opcode == unframing.BINARY:
         return {"type": "websocket.receive", "bytes": heard.payload}

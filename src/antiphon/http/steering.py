@@ -8,6 +8,7 @@ from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from antiphon.engine.reins import Reins
+from antiphon.http.apart import read_apart
 from antiphon.ids import random_hex
 from antiphon.protocol import frames
 from antiphon.protocol.calls import (
@@ -24,6 +25,7 @@ from antiphon.protocol.items import CustomToolCall, FunctionCall
 from antiphon.protocol.reading import Received
 
 if TYPE_CHECKING:
+    from antiphon.http.memory import Memory
     from antiphon.protocol.frames import ServerFrame, SteerCode
     from antiphon.protocol.items import OutputItem
     from antiphon.protocol.request import CreateResponse
@@ -46,6 +48,11 @@ class Steer(Struct, frozen=True):
     id: str
     frame: SteerFrame
     said: Received
+
+    @property
+    def size(self) -> int:
+        """The bytes of what was said."""
+        return len(memoryview(self.frame.input))
 
     @property
     def ref(self) -> SteerRef:
@@ -85,11 +92,10 @@ class Run:
 
 
 class Steering:
-    """What waits on one connection, no more than ``limit`` bytes of it. ``sequence_number`` counts what is told."""
+    """What waits on one connection, as far as there is room in its memory. ``sequence_number`` counts what is told."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._held = 0
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
         self._numbers = 0
         self._runs: dict[str, Run] = {}
         self._pending: dict[str, Run] = {}
@@ -106,22 +112,25 @@ class Steering:
         """The responses in flight of which nothing was told since this was asked before."""
         return [run for run in self._runs.values() if run.is_silent()]
 
-    def take(self, frame: SteerFrame, *, has_ended: bool) -> ServerFrame:
+    async def take(self, frame: SteerFrame) -> ServerFrame:
         """Take a steer, or refuse it; give what the client is told. The run is not steered yet: see `pull`."""
         id = frame.previous_response_id
         run = self._runs.get(id)
         if run is None:
+            has_ended = self._memory.has_ended(id)
             return self.failed(frame, "response_already_completed" if has_ended else "response_not_found")
+        size = len(memoryview(frame.input))
         try:
-            said = read_steered(frame)
+            said = await read_apart(read_steered, frame, size=size)
         except InvalidSteer as fault:
             return self.failed(frame, "invalid_input", str(fault), lane=run.lane)
+        if id not in self._runs:  # meanwhile
+            return self.failed(frame, "response_already_completed", lane=run.lane)
         if not run.can_be_steered:
             return self.failed(frame, "steering_not_supported", lane=run.lane)
-        if len(run.steers) == MOST_STEERS or self._held + len(bytes(frame.input)) > self._limit:
+        if len(run.steers) == MOST_STEERS or not self._memory.hold(size):
             return self.failed(frame, "too_many_pending_steers", lane=run.lane)
         steer = Steer(f"steer_{random_hex(12)}", frame, said)
-        self._held += len(bytes(frame.input))
         run.steers.append(steer)
         return frames.SteerAccepted(sequence_number=self.number(), steer=steer.ref, stream_id=run.lane or UNSET)
 
@@ -150,7 +159,7 @@ class Steering:
         """What was said is part of a response that has begun."""
         if steers:
             self._pending.pop(id or "", None)
-            self._held -= sum(len(bytes(steer.frame.input)) for steer in steers)
+            self._memory.let_go(sum(steer.size for steer in steers))
 
     def give_up_waiting(self, id: str | None, lane: str | None) -> list[ServerFrame]:
         """What waited with a response that nobody goes on from goes back to the client."""
@@ -160,7 +169,7 @@ class Steering:
         """What was said is part of nothing, and goes back to the client."""
         for steer in steers:
             self._pending.pop(steer.frame.previous_response_id, None)
-            self._held -= len(bytes(steer.frame.input))
+            self._memory.let_go(steer.size)
         return [self.failed(steer.frame, code, id=steer.id, lane=lane) for steer in steers]
 
     def failed(

@@ -9,20 +9,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 from starlette.routing import compile_path
 
+from antiphon.http.apart import read_apart
 from antiphon.http.app import MOUNTS, check_api_version
-from antiphon.http.auth import LOCAL, LOOPBACK_NAMES
 from antiphon.http.exchange import SHORT_WAY, Exchange
-from antiphon.http.lanes import THREADED, Desk, Lane
-from antiphon.http.memory import Memory
+from antiphon.http.lanes import Create, Desk, Lane
+from antiphon.http.memory import Memory, Room
 from antiphon.http.outlet import Outlet
 from antiphon.http.steering import Steering
 from antiphon.protocol import frames
-from antiphon.protocol.errors import ApiError, forbidden, rate_limited, shown, unknown_url
+from antiphon.protocol.errors import ApiError, rate_limited, shown, unknown_url
 from antiphon.protocol.refusals import server_error
 
 if TYPE_CHECKING:
@@ -48,13 +47,15 @@ Ending = Literal["left", "stopped", "expired"]
 class Terms(Struct, frozen=True, kw_only=True):
     """What a connection may do.
 
-    ``message_bytes``: how long a frame may be, and how much may wait, and be remembered, at a time. ``life_seconds``:
-    how long it may be open. ``patience_seconds``: how long a client may read nothing. ``in_flight``: how many responses
-    it makes at a time, and ``waiting`` how many more it may ask for. ``heartbeat_seconds``: after how long a silence a
-    response says again that it is in progress, for clients that count only events; 0: never.
+    ``message_bytes``: how long a frame may be, and how much may wait at a time. ``memory_bytes``: how much all
+    connections may hold together of what waits and of what they remember. ``life_seconds``: how long one may be open.
+    ``patience_seconds``: how long a client may read nothing. ``in_flight``: how many responses it makes at a time, and
+    ``waiting`` how many more it may ask for. ``heartbeat_seconds``: after how long a silence a response says again that
+    it is in progress, for clients that count only events; 0: never.
     """
 
     message_bytes: int
+    memory_bytes: int = 256 * 1024 * 1024
     life_seconds: float = 3600.0
     patience_seconds: float = 60.0
     in_flight: int = 16
@@ -69,6 +70,7 @@ class WebSockets:
         self._lifecycle = lifecycle
         self._auth = auth
         self._terms = terms
+        self._room = Room(terms.memory_bytes)
         self._paths = [compile_path(mount + "/responses")[0] for mount in MOUNTS]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,11 +85,15 @@ class WebSockets:
             return
         line = _short_way(scope)
         await send({"type": "websocket.accept", "headers": [(b"x-request-id", exchange.request_id.encode())]})
-        connection = Connection(self._lifecycle, caller, send, line=line, terms=self._terms)
+        memory = Memory(self._room, self._terms.message_bytes)
+        connection = Connection(self._lifecycle, caller, send, line=line, terms=self._terms, memory=memory)
         connection.desk.deployment = exchange.params.get("deployment")
         connection.desk.is_azure = exchange.is_azure
         connection.desk.painter = exchange.headers.get("x-ms-oai-image-generation-deployment")
-        await connection.live(receive)
+        try:
+            await connection.live(receive)
+        finally:
+            memory.leave()
 
     def _caller(self, exchange: Exchange) -> Caller:
         """Who asks. Raises ``ApiError`` where the connection is not to be opened."""
@@ -98,27 +104,33 @@ class WebSockets:
         caller = self._auth.caller(exchange.headers)
         if exchange.is_azure:
             check_api_version(exchange.query.get("api-version"))
-        if caller is LOCAL:
-            _refuse_strangers(exchange.headers.get("origin"))
         return caller
 
 
 class Connection:
     """One open WebSocket."""
 
-    def __init__(self, lifecycle: Lifecycle, caller: Caller, send: Send, *, line: Line | None, terms: Terms) -> None:
-        limit = terms.message_bytes
+    def __init__(
+        self,
+        lifecycle: Lifecycle,
+        caller: Caller,
+        send: Send,
+        *,
+        line: Line | None,
+        terms: Terms,
+        memory: Memory,
+    ) -> None:
         self._terms = terms
         self._stopping = asyncio.Event() if line is None else line.stopping
         self._stalled = asyncio.Event()
         self._outlet = Outlet(send, line, patience=terms.patience_seconds, stalled=self._stalled.set)
-        self.desk = Desk(lifecycle, caller, self._outlet, memory=Memory(limit), steering=Steering(limit))
+        self.desk = Desk(lifecycle, caller, self._outlet, memory=memory, steering=Steering(memory))
         self._lanes: dict[str | None, Lane] = {}
         self._working: dict[str | None, asyncio.Task[None]] = {}
         self._room = asyncio.Semaphore(terms.in_flight)
         self._heartbeat: asyncio.TimerHandle | None = None
         if line is not None:
-            line.admit(limit)
+            line.admit(terms.message_bytes)
 
     async def live(self, receive: Receive) -> None:
         """Answer what comes until the client leaves, the server stops, or the time of the connection is over."""
@@ -127,7 +139,7 @@ class Connection:
         except asyncio.CancelledError:  # the time to drain is over, and this task ends here anyhow
             ending = "stopped"
         if ending == "expired":
-            await self.desk.tell([frames.refused(frames.life_over(self._terms.life_seconds))])
+            await self.desk.refuse(frames.life_over(self._terms.life_seconds), None)
             await self._outlet.close(GOING_AWAY, "The connection was open for as long as one may be.")
         elif ending == "stopped":
             await self._outlet.close(RESTARTING, "The server is shutting down.")
@@ -178,8 +190,7 @@ class Connection:
         try:
             text = _text(message)
             message.clear()
-            reads = asyncio.to_thread(frames.read_envelope, text) if len(text) > THREADED else None
-            envelope = frames.read_envelope(text) if reads is None else await reads
+            envelope = await read_apart(frames.read_envelope, text, size=len(text))
             lane = envelope.lane
             match envelope.type:
                 case "response.create":
@@ -200,10 +211,12 @@ class Connection:
             if name is not None and len(self._lanes.keys() - {None}) == frames.MOST_LANES:
                 raise frames.too_many_lanes()
             lane = self._lanes[name] = Lane(name, self.desk)
-        waiting = [len(each) for lane in self._lanes.values() for each in lane.waiting]
-        if len(waiting) == self._terms.waiting or (waiting and sum(waiting, len(text)) > self._terms.message_bytes):
+        has_to_wait = name in self._working or self._room.locked()
+        held = len(text) if has_to_wait else 0
+        waiting = sum(len(lane.waiting) for lane in self._lanes.values())
+        if waiting == self._terms.waiting or not self.desk.memory.hold(held):
             raise rate_limited("this WebSocket connection", retry_after=1)
-        lane.waiting.append(text)
+        lane.waiting.append(Create(text, held))
         if name not in self._working:
             task = self._working[name] = group.create_task(self._work(lane))
             task.add_done_callback(lambda _: self._working.pop(name))
@@ -231,13 +244,14 @@ class Connection:
 
     async def _steer(self, text: bytes) -> None:
         steering = self.desk.steering
-        frame = frames.read_steer(text)
-        target = frame.previous_response_id
-        await self.desk.tell([steering.take(frame, has_ended=self.desk.memory.has_ended(target))])
-        steering.pull(target)
+        frame = await read_apart(frames.read_steer, text, size=len(text))
+        del text
+        await self.desk.tell([await steering.take(frame)])
+        steering.pull(frame.previous_response_id)
 
     async def _inject(self, text: bytes) -> None:
-        frame = frames.read_inject(text)
+        frame = await read_apart(frames.read_inject, text, size=len(text))
+        del text
         has_ended = self.desk.memory.has_ended(frame.response_id)
         message = "has ended" if has_ended else "does not wait for any input on this connection"
         error = frames.InjectError(
@@ -268,18 +282,6 @@ def _text(message: Message) -> bytes:
 
 def _named(exchange: Exchange) -> dict[str, str]:
     return {"action": "request_refused", "request": exchange.request_id}
-
-
-def _refuse_strangers(origin: str | None) -> None:
-    """Refuse a web page of somebody else's: browsers open WebSockets for any page, and ask nobody."""
-    if origin is None:
-        return
-    name = urlsplit(origin).hostname or ""
-    if (f"[{name}]" if ":" in name else name) not in LOOPBACK_NAMES:
-        raise forbidden(
-            "This server has no keys and answers no web pages but those of this machine. To serve others, give it an "
-            "[auth] section."
-        )
 
 
 def _refusing(scope: Scope, send: Send) -> Send:

@@ -108,11 +108,7 @@ class Preparing:
         order = Order(name, request, painter=painter, pointed=_named(request), preface=preface)
         case = self._case(order, asked.tools, history, addition, Who(begun.id, deployment, caller))
         case = await self._with_remotes(case, addition.items, history)
-        task = await self._equipping.task(case)
-        if request.generate is False and asker.memory is not None:
-            task = replace(task, purpose="prepare")
-        if says_nothing(task):
-            raise nothing_said()
+        task = await self._task(case, only_prepares=request.generate is False and asker.memory is not None)
         ignored = without_effect(request, deployment, is_remembered=asker.memory is not None)
         return Prepared(
             order=replace(case.order, request=replace(request, input=addition.secret)),
@@ -143,6 +139,15 @@ class Preparing:
         every = every_turn(order.request, who.deployment)
         seen = {**in_sight(context.items, history.thoughts, every_turn=every), **thoughts}
         return Case(order, _with_transformations(response, seen), context, who.deployment, who.caller)
+
+    async def _task(self, case: Case, *, only_prepares: bool) -> Task:
+        """The task of a case. Raises ``ApiError`` where it gives a model nothing to answer."""
+        task = await self._equipping.task(case)
+        if only_prepares:
+            task = replace(task, purpose="prepare")
+        if says_nothing(task):
+            raise nothing_said()
+        return task
 
     async def _preface(
         self, messages: list[Item] | None, ids: Ids, deployment: Deployment, caller: Caller

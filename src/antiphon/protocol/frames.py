@@ -218,7 +218,7 @@ def read_envelope(body: bytes) -> Envelope:
 
 
 def read_create(body: bytes) -> Received:
-    """Read a ``response.create``: a request that is streamed, and in nothing else like HTTP. Raises ``ApiError`` 400."""
+    """Read a ``response.create``: a request that is streamed, without what is HTTP's alone. Raises ``ApiError`` 400."""
     received = read_request(body)
     request = received.request
     if request.background:
@@ -254,10 +254,11 @@ def read_steered(frame: SteerFrame) -> Received:
     if frame.stray:
         raise InvalidSteer(f"Unknown parameter: '{shown(frame.stray[0])}'.")
     try:
-        received = read_request(b'{"input":%b}' % memoryview(frame.input))
+        received = read_request(b"".join((b'{"input":', memoryview(frame.input), b"}")))
     except ApiError as error:
         raise InvalidSteer(error.message) from error
-    if not received.request.input or memoryview(frame.input) == _SILENCE:
+    begins = bytes(memoryview(frame.input)[:2])
+    if not received.request.input or begins == _SILENCE:
         raise InvalidSteer("'input' must not be empty.")
     for index, item in enumerate(received.request.input):
         match item:
@@ -265,7 +266,7 @@ def read_steered(frame: SteerFrame) -> Received:
                 pass
             case _:
                 raise InvalidSteer(f"'input[{index}]' is no message of a user's, and nothing else can steer.")
-    if memoryview(frame.input)[:1] == _LIST:
+    if begins.startswith(_LIST):
         _check_keys(frame.input)
     return received
 

@@ -250,6 +250,7 @@ def _sockets(config: Config) -> SocketTerms:
         life_seconds=terms.life_minutes * 60,
         patience_seconds=terms.patience_seconds,
         in_flight=terms.in_flight,
+        memory_bytes=terms.memory_mib * MIB,
         heartbeat_seconds=config.server.heartbeat_event_seconds,
     )
 
