@@ -45,6 +45,7 @@ EXTRA_FIELDS = {
     "Logprob.bytes": "recorded; the types of events lack it, those of items have it",
     "LogprobTopLogprob.bytes": "the same",
     "ResponseCustomToolCall.status": "recorded always",
+    "Message.id": "of a template's messages among the instructions: items that are kept have ids",
     "Response.billing": "recorded in finished JSON answers",
     "Response.content_filters": "Azure's",
     "Response.frequency_penalty": "recorded since 2026-01",

@@ -306,14 +306,19 @@ class _Choosing:
                 return self._client(tool.type)
 
     def _client(self, kind: str, name: str | None = None, namespace: str | None | UnsetType = UNSET) -> list[str]:
-        """The names for the model of the client's tools of a type and, if they are given, of a name and a namespace."""
-        return [
-            client.name
+        """The names for the model of the client's tools of a type and, if they are given, of a name and a namespace.
+
+        Without a namespace one that is in none goes before those that are.
+        """
+        found = [
+            client
             for client in self._clients
             if client.tool.type == kind
             and (name is None or client.key[2] == name)
             and (not namespace or client.namespace == namespace)
         ]
+        alone = [client for client in found if client.namespace is None]
+        return [client.name for client in (alone or found if name is not None else found)]
 
     def _of_server(self, label: str, tool: str | None) -> list[str]:
         """The names of a server's tools for the model, or of one of them."""

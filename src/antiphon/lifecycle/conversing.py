@@ -220,7 +220,8 @@ class Conversing:
             items = await board.items([each.item for each in fresh])
             outputs = await board.outputs([row.output for row in found.values() if row.output is not None])
         read = dict(zip([row.id for row in found.values() if row.output is not None], outputs, strict=True))
-        read |= self._opened([item for item in items if item.id not in found], caller)
+        with in_terms_of_items():
+            read |= self._opened([item for item in items if item.id not in found], caller)
         rows = [
             replace(_row(each, item, brought.extras[each.position]), output=read.get(item.id))
             for each, item in zip(fresh, items, strict=True)

@@ -76,6 +76,8 @@ class Lifecycle:
         async def keep(response: Response, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]) -> None:
             if response.store:
                 await self._keep(prepared, response, outputs, thoughts)
+            else:
+                await prepared.held.aclose()  # who is told of the end may go on in the conversation at once
             if remember is not None:
                 made = History([*response.output], {**outputs}, {**thoughts})
                 remember(response, prepared.context.and_then(made))
