@@ -121,7 +121,7 @@ def test_allowed_tools_may_be_of_any_type() -> None:
     wanted = [AllowedTool(type=kind) for kind in ("local_shell", "apply_patch", "shell")]
     named = [AllowedTool(type="custom", name="c"), AllowedTool(type="namespace", name="n")]
     offered = offer(asked(*tools, choice=allowed_tools("auto", *wanted, *named)))
-    assert ["local_shell", "apply_patch", "shell", "c", "n__c", "n__h", "n__c"] == offered.choice.names
+    assert ["local_shell", "apply_patch", "shell", "c", "n__h", "n__c"] == offered.choice.names
     assert frozenset(offered.choice.names or []) == offered.allowed
 
 
