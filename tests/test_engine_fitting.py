@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from typing import TYPE_CHECKING, Any  # steps of a script are open
 
 import msgspec
@@ -12,6 +13,7 @@ from msgspec import Raw
 
 from antiphon.backends import UpstreamError
 from antiphon.backends.scripted import Config, Scripted
+from antiphon.core.arguments import MOST_ARGUMENTS
 from antiphon.core.deltas import Call, Finish, Text, Thought
 from antiphon.core.turn import Choice, Function, Turn
 from antiphon.engine.fitting import Fitting
@@ -221,6 +223,25 @@ async def test_a_call_that_is_cut_short_is_passed_on_as_it_is() -> None:
     """The answer has ended, so nobody is asked again."""
     backend = Speaking([[Call("1", "count", '{"input":"tw')], [Finish("max_output_tokens")]])
     assert [[Call("1", "count", '{"input":"tw')], [Finish("max_output_tokens")]] == await heard(backend)
+
+
+async def test_a_call_that_is_too_long_is_passed_on_as_it_is() -> None:
+    """With as much as tells whoever hears it that there was more. No model is shown it again."""
+    long = '{"input":"' + "1" * MOST_ARGUMENTS
+    backend = Speaking([[Call("1", "count", long), Call("1", "", "1")], [Call("1", "", '"}')], [Finish()]])
+    said = await heard(backend)
+    assert [[Call("1", "count", long[: MOST_ARGUMENTS + 1])], [Finish()]] == said
+
+
+async def test_text_between_the_fragments_of_a_call_costs_no_more_than_itself() -> None:
+    """The end of the call is looked for each time, in what is new alone."""
+    text: list[Delta] = [Text("So ")]
+    between: list[list[Delta] | UpstreamError] = [[Call("1", "", "0123456789")], text] * 30_000
+    begun = time.process_time()
+    said = await heard(Speaking([[Call("1", "count", '{"input":"')], *between, [Call("1", "", '"}'), Finish()]]))
+    assert time.process_time() - begun < 1.5
+    whole = Call("1", "count", '{"input":"' + "0123456789" * 30_000 + '"}')
+    assert [*[text] * 30_000, [whole], [Finish()]] == said
 
 
 async def test_a_stream_that_is_cut_off_has_no_end() -> None:

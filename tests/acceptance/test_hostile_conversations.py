@@ -278,7 +278,7 @@ def holding(address: str, how: str, conversation: str, model: str) -> threading.
     def ask() -> None:
         if how == "websocket":
             with talking(address, api_key="key-a") as talk:
-                talk.create(**body)
+                talk.create(**body, store=True)
                 talk.until(*TERMINAL)
         else:
             content = {**body, **forms.get(how, {})}

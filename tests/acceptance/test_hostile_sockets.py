@@ -52,8 +52,8 @@ pytestmark = [
 
 NEXT: Json = {"role": "user", "content": "And now?"}
 LONG = 1_000_000
-OTHERWISE = {"stream_id", "background"}
-"""What a WebSocket says in other words: see `tests.http.test_websocket`."""
+OTHERWISE = {"stream_id", "background", "stream_options"}
+"""What a WebSocket takes, or refuses in other words: see `tests.http.test_websocket`."""
 LIMITS = ResponsesWebSocketLimits(
     max_lanes=8,
     max_events_per_lane=2000,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from msgspec import UNSET, UnsetType
 
+from antiphon.core.argument_reading import MOST_COMMANDS
 from antiphon.core.client_calls import (
     ApplyPatchKind,
     ClientSearchKind,
@@ -17,6 +19,7 @@ from antiphon.core.client_calls import (
     ShellKind,
 )
 from antiphon.core.deltas import Call, Finish, FinishReason
+from antiphon.core.json_pieces import DEEPEST
 from antiphon.core.machine import Machine
 from antiphon.core.speech import Manner
 from antiphon.protocol.calls import (
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 INPUT = ["custom_tool_call_input.delta", "custom_tool_call_input.done"]
 COMMAND = [f"shell_call_command.{word}" for word in ("added", "delta", "done")]
 LOCAL = LocalEnvironment()
+DEEP = '{"a":' + "[" * DEEPEST + "]" * DEEPEST + "}"
 
 
 def told(kind: CallKind, *fragments: str, reason: FinishReason = "stop") -> tuple[list[StreamEvent], OutputItem]:
@@ -141,8 +145,9 @@ def test_a_custom_tool_in_a_namespace_says_so() -> None:
         ("", ""),
         ("   ", "   "),
         ('{"input":""}', ""),
-        ('{"input":"a', "a"),
-        ('{"input":"a"} and more', "a"),
+        (DEEP[:-1] + ',"input":"a"}', "a"),
+        ('{"input":"a",' + DEEP[1:], "a"),
+        ('{"text":"two\nlines"}', '{"text":"two\nlines"}'),
         ('{"input":"two\nlines"}', "two\nlines"),
     ],
 )
@@ -150,6 +155,29 @@ def test_what_was_meant_for_a_custom_tool_is_kept(arguments: str, text: str) -> 
     """Plain text, a string alone, a string under another name; or all that was written. However it is cut."""
     assert custom(text) == told(CustomKind("note"), arguments)[1]
     assert custom(text) == told(CustomKind("note"), *(arguments or [""]))[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ('{"input":"a', "a"),
+        ('{"input":"a\\n\\', "a\n"),
+        ('{"input":"a"', "a"),
+        ('{"input":"a"} and more', "a"),
+        ('{"input":"a","more":}', "a"),
+        ('"hi', '"hi'),
+        ('{"in', '{"in'),
+        ('{"text":"a', '{"text":"a'),
+        ('{"text":"a"} x', '{"text":"a"} x'),
+        ('{"a":1}; run()', '{"a":1}; run()'),
+    ],
+)
+def test_half_a_text_is_never_told_as_completed(arguments: str, text: str) -> None:
+    """Whatever the model believed: nobody is to run half a script, or one with something behind it."""
+    for fragments in ([arguments], arguments):
+        events, item = told(CustomKind("note"), *fragments)
+        assert custom(text, "incomplete") == item
+        assert text == "".join(event.delta for event in events if isinstance(event, ItemDelta))
 
 
 def test_plain_text_for_a_custom_tool_is_told_as_it_grows_too() -> None:
@@ -226,6 +254,19 @@ def test_the_length_of_the_output_may_be_limited() -> None:
 def test_what_a_shell_cannot_run_is_never_told_as_completed(arguments: str, commands: list[str]) -> None:
     """Not even half a command of a model that believed that it had said all."""
     assert shell(*commands, status="incomplete") == told(ShellKind(), arguments)[1]
+
+
+@pytest.mark.parametrize("more", [0, 1, 200_000])
+def test_commands_of_a_shell_are_bounded(more: int) -> None:
+    """What is beyond is not listened to, and the call is incomplete, whatever else it says."""
+    arguments = json.dumps({"commands": [""] * (MOST_COMMANDS + more), "timeout_ms": 9})
+    for fragments in ([arguments], [arguments[:900], arguments[900:]]):
+        begun = time.process_time()
+        events, item = told(ShellKind(), *fragments)
+        assert time.process_time() - begun < 1
+        status: ItemStatus = "incomplete" if more else "completed"
+        assert shell(*[""] * MOST_COMMANDS, status=status, timeout_ms=None if more else 9) == item
+        assert MOST_COMMANDS == len([event for event in events if isinstance(event, CommandDone)])
 
 
 def test_a_shell_call_that_is_cut_short_keeps_what_was_told() -> None:

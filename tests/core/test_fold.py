@@ -14,7 +14,6 @@ from antiphon.core.speech import Manner
 from antiphon.protocol.calls import (
     ApplyPatchCall,
     CreateFile,
-    DeleteFile,
     ExecAction,
     LocalEnvironment,
     LocalShellCall,
@@ -116,11 +115,6 @@ def test_an_open_call_is_as_long_as_its_deltas() -> None:
             ApplyPatchKind(),
             '{"type":"create_file","path":"a","diff":"+x',
             ApplyPatchCall(id="apc_0", call_id="call_1", operation=CreateFile(path="a", diff="+x")),
-        ),
-        (
-            ApplyPatchKind(),
-            '{"type":"delete_file","path":"a"',
-            ApplyPatchCall(id="apc_0", call_id="call_1", operation=DeleteFile(path="a")),
         ),
         (
             LocalShellKind(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -129,20 +130,27 @@ def joined(pieces: list[Piece]) -> list[Piece]:
         (r'"\ud83d"', "\ufffd"),
         (r'"\ude00"', "\ufffd"),
         (r'"\ud83d\ud83d\ude00"', "\ufffd\U0001f600"),
+        (r'"\\ud83d\q\ude00"', "\\ud83d\\q\ufffd"),
+        (r'"\up"', r"\up"),
+        (r'"\ud83d\up"', "\ufffd\\up"),
+        (r'"C:\users\a\u12"', r"C:\users\a\u12"),
+        (r'"\/\b\f\r\t\q"', "/\b\f\r\t\\q"),
+        ('"\ud800\\n"', "\ud800\n"),
     ],
 )
 def test_what_models_write_wrong_in_a_string_is_read_leniently(text: str, says: str) -> None:
     """Escapes that are none stand for themselves, and half a pair for a character that nobody knows."""
-    reader, pieces = read(list(text))
-    assert reader.is_whole
-    assert [Began(()), Grew((), says), Ended(())] == joined(pieces)
+    for fragments in (list(text), [text]):
+        reader, pieces = read(fragments)
+        assert reader.is_whole
+        assert [Began(()), Grew((), says), Ended(())] == joined(pieces)
 
 
 @pytest.mark.parametrize(
     "text",
     [
         *("hello", "}", "]", ",", "{,", "{1", '{"a" 1', '{"a":1 2', '{"a":]', "[}", "[1}", '{"a":1]', "[,"),
-        *("{} x", "#", "[1,,", "[tru]", "[é"),
+        *("{} x", "#", "[1,,", "[tru]", "[é", "[1, 2,]", "[1,tru,2]"),
     ],
 )
 def test_what_is_no_json_is_lost(text: str) -> None:
@@ -158,6 +166,23 @@ def test_a_scalar_is_told_when_it_is_whole() -> None:
     assert [Opened((), is_array=False), Whole(("a",), 12), Whole(("b",), True)] == pieces
 
 
+def test_the_elements_before_what_is_none_are_told() -> None:
+    """As many of them at once as the cuts allow."""
+    text = '{"a":[ 1 , 2.5,null,\ttrue,0x1,3]}'
+    told = [Opened((), is_array=False), Opened(("a",), is_array=True)]
+    elements = [Whole(("a", at), value) for at, value in enumerate((1, 2.5, None, True))]
+    assert [*told, *elements] == read([text])[1] == read(list(text))[1]
+
+
+@pytest.mark.parametrize("value", ["\n" * 2_000_000, "é" * 300_000, [1] * 400_000])
+def test_a_long_value_is_read_fast(value: Json) -> None:
+    """Text, escapes and numbers, in one fragment."""
+    text = json.dumps(value)
+    begun = time.process_time()
+    assert read([text])[0].is_lost is False
+    assert time.process_time() - begun < 1
+
+
 def test_depth_is_bounded() -> None:
     """A model may open brackets for ever."""
     assert not read(["[" * DEEPEST])[0].is_lost
@@ -168,3 +193,5 @@ def test_the_length_of_a_number_is_bounded() -> None:
     """So may it count."""
     assert not read(["[", "1" * LONGEST_SCALAR])[0].is_lost
     assert read(["[", *["1"] * (LONGEST_SCALAR + 1)])[0].is_lost
+    assert not read(["[" + "1" * LONGEST_SCALAR + ","])[0].is_lost
+    assert read(["[" + "1" * (LONGEST_SCALAR + 1) + ","])[0].is_lost

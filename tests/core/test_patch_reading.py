@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
 from itertools import permutations
 
 import pytest
 
 from antiphon.core.argument_reading import meant_text
 from antiphon.core.client_calls import ApplyPatchKind
+from antiphon.core.deltas import Call, Finish
 from antiphon.core.patch_reading import unwrapped
+from antiphon.core.speech import Manner
 from antiphon.protocol.calls import ApplyPatchCall, CreateFile, DeleteFile, UpdateFile
-from antiphon.protocol.events import DiffDone, ItemAdded, ItemDelta
-from tests.core.stage import ADDED, DONE, names
+from antiphon.protocol.events import DiffDone, ItemAdded, ItemDelta, ItemDone
+from tests.core.stage import ADDED, DONE, names, opened
 from tests.core.test_client_calls import told
 
 Operation = CreateFile | UpdateFile | DeleteFile
@@ -124,14 +127,13 @@ def test_a_patch_in_its_envelope_is_the_change_in_it(arguments: str, operation: 
         (UPDATE[:-15], ""),
         (json.dumps({"diff": UPDATE})[:-9], ""),
         ('{"path":"a","type":"create_file"', "a"),
+        ('{"type":"delete_file","path":"a"} x', "a"),
+        ('{"type":"delete_file","path":"a"', "a"),
     ],
 )
 def test_what_is_no_change_is_told_as_one_that_changes_nothing(arguments: str, path: str) -> None:
     """And not as completed: whatever a client does with it, no file is lost."""
     events, item = told(ApplyPatchKind(), arguments)
-    if '"delete_file", "path": "a"' in arguments:  # told when its path was, before the rest was garbled
-        assert call(DeleteFile(path="a"), "in_progress") == item
-        return
     assert call(UpdateFile(path=path, diff=""), "in_progress") == item
     assert [ADDED, DIFF[1], DONE] == names(events)
 
@@ -140,7 +142,8 @@ def test_what_is_no_change_is_told_as_one_that_changes_nothing(arguments: str, p
     ("arguments", "operation"),
     [
         ('{"type":"create_file","path":"a","diff":"+x', CreateFile(path="a", diff="+x")),
-        ('{"type":"delete_file","path":"a"', DeleteFile(path="a")),
+        ('{"type":"delete_file","path":"a"', UpdateFile(path="a", diff="")),
+        ('{"type":"delete_file","path":"a"}', UpdateFile(path="a", diff="")),
         ('{"type":"create_file","path":"a', NOTHING),
         ('{"type":"create_file","path":"a","di', UpdateFile(path="a", diff="")),
         ('{"diff":"+x","type":"create_file","path":"a"', CreateFile(path="a", diff="+x")),
@@ -158,6 +161,31 @@ def test_a_diff_that_is_garbled_in_the_end_is_not_completed() -> None:
     """Its model believed that it had said all."""
     _, item = told(ApplyPatchKind(), '{"type":"update_file","path":"a","diff":"@@\\n+x')
     assert call(UpdateFile(path="a", diff="@@\n+x"), "in_progress") == item
+
+
+def test_a_file_is_told_to_be_deleted_only_when_all_is_written() -> None:
+    """What was told cannot be taken back."""
+    machine = opened()
+    machine.allow(Manner(kinds={"tool": ApplyPatchKind()}))
+    assert [] == machine.feed([Call("0", "tool", '{"type":"delete_file","path":"a"}')])
+    events = machine.feed([Finish()])
+    assert [ADDED, DONE] == names(events)
+    assert [DeleteFile(path="a")] * 2 == [
+        event.item.operation
+        for event in events
+        if isinstance(event, ItemAdded | ItemDone) and isinstance(event.item, ApplyPatchCall)
+    ]
+
+
+def test_a_long_path_costs_each_fragment_once() -> None:
+    """However much is written behind it."""
+    path = ["ab"] * 20_000
+    diff = ["+"] * 20_000
+    begun = time.process_time()
+    fragments = ['{"type":"update_file","path":"', *path, '","diff":"', "*** Begin Patch", *diff, '"}']
+    _, item = told(ApplyPatchKind(), *fragments)
+    assert call(UpdateFile(path="ab" * 20_000, diff=""), "in_progress") == item
+    assert time.process_time() - begun < 2
 
 
 def test_the_lines_of_a_diff_are_no_sections() -> None:

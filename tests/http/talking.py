@@ -44,6 +44,21 @@ class Refused(Exception):
         self.error = json.loads(body)["error"]
 
 
+def framed(opcode: int, payload: bytes = b"", *, fin: bool = True, masked: bool = True, first: int = 0) -> bytes:
+    """The bytes of one frame; ``first`` are further bits of its first byte."""
+    length, mark = len(payload), 128 if masked else 0
+    if length < 126:
+        size = bytes([mark | length])
+    elif length < 65_536:
+        size = bytes([mark | 126]) + length.to_bytes(2)
+    else:
+        size = bytes([mark | 127]) + length.to_bytes(8)
+    key = os.urandom(4) if masked else b""
+    mask = (key * (length // 4 + 1))[:length]
+    body = (int.from_bytes(payload) ^ int.from_bytes(mask)).to_bytes(length) if masked else payload
+    return bytes([first | (128 if fin else 0) | opcode]) + size + key + body
+
+
 class Talk:
     """One connection."""
 
@@ -75,18 +90,8 @@ class Talk:
     def frame(
         self, opcode: int, payload: bytes = b"", *, fin: bool = True, masked: bool = True, first: int = 0
     ) -> None:
-        """Send one frame; ``first`` are further bits of its first byte."""
-        length, mark = len(payload), 128 if masked else 0
-        if length < 126:
-            size = bytes([mark | length])
-        elif length < 65_536:
-            size = bytes([mark | 126]) + length.to_bytes(2)
-        else:
-            size = bytes([mark | 127]) + length.to_bytes(8)
-        key = os.urandom(4) if masked else b""
-        mask = (key * (length // 4 + 1))[:length]
-        body = (int.from_bytes(payload) ^ int.from_bytes(mask)).to_bytes(length) if masked else payload
-        self.connection.sendall(bytes([first | (128 if fin else 0) | opcode]) + size + key + body)
+        """Send one frame; see `framed`."""
+        self.connection.sendall(framed(opcode, payload, fin=fin, masked=masked, first=first))
 
     def say(self, **message: Any) -> None:
         """Send a JSON text frame."""

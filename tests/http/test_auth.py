@@ -67,3 +67,39 @@ def test_an_open_server_answers_only_to_its_own_names() -> None:
             for host in ("localhost:1", "127.0.0.1", "[::1]:9", "evil.example", "127.0.0.1.evil.example:80", "")
         ]
     assert [200, 200, 200, 403, 403, 403] == answers
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        (None, 200),
+        ("http://localhost:3000", 200),
+        ("http://127.0.0.1", 200),
+        ("https://[::1]:8080", 200),
+        ("http://evil.example", 403),
+        ("http://localhost.evil.example", 403),
+        ("http://127.0.0.1@evil.example", 403),
+        ("http://[::1", 403),
+        ("null", 403),
+        ("", 403),
+    ],
+)
+def test_an_open_server_answers_no_web_page_of_strangers(origin: str | None, status: int) -> None:
+    """Browsers send forms and bare requests for any page, and ask nobody: without keys the page must be of here."""
+    headers = {} if origin is None else {"origin": origin}
+    with serving(scripted()) as address:
+        answers = [
+            patient.post(
+                f"{address}/v1/files", files={"file": ("a.txt", b"x")}, data={"purpose": "user_data"}, headers=headers
+            ),
+            patient.post(f"{address}/v1/conversations", headers=headers),
+            patient.get(f"{address}/v1/models", headers=headers),
+        ]
+    assert [status] * 3 == [answer.status_code for answer in answers]
+
+
+def test_with_keys_the_key_decides() -> None:
+    """A page that has one was given it."""
+    with serving(replace(scripted(), auth=KEYS)) as address:
+        headers = {"api-key": "key-a", "origin": "https://app.example"}
+        assert 200 == patient.get(f"{address}/v1/models", headers=headers).status_code

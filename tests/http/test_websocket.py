@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
 
-from antiphon.config import Server
+from antiphon.config import WebSocket
 from antiphon.http.auth import Config as Auth
 from antiphon.http.auth import Key
 from tests import patient
-from tests.http.talking import BINARY, TERMINAL, TEXT, Refused, talking, text
+from tests.http.talking import BINARY, CLOSE, TERMINAL, TEXT, Refused, talking, text
 from tests.serving import scripted, serving
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ KEYS = Auth(keys=[Key(key="key-a", tenant="a"), Key(key="key-b", tenant="b")])
 FAILING = {"when": "fail", "steps": [{"fail": {"fault": "unavailable", "message": "Nobody is there."}}]}
 BREAKING = {"when": "break", "steps": [{"text": "So far "}, {"fail": {"fault": "server_error", "message": "Gone."}}]}
 CALLING = {"when": "weather", "steps": [{"call": {"name": "look", "arguments": {}}}]}
-LENGTHS = (1, 20, 125, 126, 1000, 65_500, 65_536, 200_000)
+LENGTHS = (1, 20, 125, 126, 1000, 65_500, 65_536)
 LONG = {"when": "long", "steps": [{"text": ["x" * length for length in LENGTHS]}]}
 REPLIES = (FAILING, BREAKING, CALLING, LONG)
 TOOL = {"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}}
@@ -90,6 +91,7 @@ def test_a_right_key_opens_it_in_either_header() -> None:
         ("http://[::1]:8080", True),
         ("https://evil.example", False),
         ("http://localhost.evil.example", False),
+        ("http://[::1", False),
         ("null", False),
         ("", False),
     ],
@@ -103,6 +105,16 @@ def test_an_open_server_answers_no_web_page_of_strangers(address: str, origin: s
         with pytest.raises(Refused) as refused, talking(address, origin=origin):
             pass
         assert (403, "forbidden") == (refused.value.status, refused.value.error["code"])
+
+
+def test_a_refused_handshake_is_no_error_of_the_server(address: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Anybody can be refused, any number of times: it is told, and it is not in the log as a fault."""
+    for headers in ({"origin": "http://[::1"}, {"origin": "https://evil.example"}, {"host": "evil.example"}):
+        with pytest.raises(Refused), talking(address, **headers):
+            pass
+    with talking(address) as talk:
+        assert "response.completed" == talk.turn()["type"]
+    assert [] == [record.message for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_an_open_server_answers_only_to_its_own_names(address: str) -> None:
@@ -126,15 +138,19 @@ def test_a_websocket_carries_the_events_of_a_stream(address: str) -> None:
     assert any("obfuscation" in event for event in events)
 
 
-def test_obfuscation_is_left_out_where_it_is_not_wanted(address: str) -> None:
-    """The one option of a stream that has a meaning here."""
+@pytest.mark.parametrize("stream", [{}, {"stream": True}, {"stream": False}])
+def test_obfuscation_is_left_out_where_it_is_not_wanted(address: str, stream: dict[str, bool]) -> None:
+    """The one option of a stream that has a meaning here, whatever ``stream`` says."""
     with talking(address) as talk:
-        talk.create(stream_options={"include_obfuscation": False}, stream=True)
-        assert all("obfuscation" not in event for event in talk.until(*TERMINAL))
+        talk.create(stream_options={"include_obfuscation": False}, **stream)
+        events = talk.until(*TERMINAL)
+    assert "response.completed" == events[-1]["type"]
+    assert [] == [event for event in events if "obfuscation" in event]
+    assert [] != [event for event in events if "delta" in event]
 
 
 def test_frames_of_every_length_arrive_whole(address: str) -> None:
-    """Lengths of one, two and eight bytes: short deltas, envelopes, and a final response of 330,000 characters."""
+    """Lengths of one, two and eight bytes: short deltas, envelopes, and a final response of 130,000 characters."""
     with talking(address) as talk:
         talk.create(input="long")
         events = talk.until(*TERMINAL)
@@ -190,6 +206,15 @@ def test_what_is_wrong_with_a_frame_is_told_and_the_connection_goes_on(address: 
         (None, None),
     ] == [(each["error"]["param"], each["error"]["code"]) for each in told]
     assert "response.completed" == last["type"]
+
+
+@pytest.mark.parametrize("frame", [b'{"type":"response.cancel","stream_id":"a"}', b'{"stream_id":"a"}'])
+def test_a_frame_of_no_known_type_is_refused_in_its_lane(address: str, frame: bytes) -> None:
+    """A client that waits for an answer in a lane hears it there."""
+    with talking(address) as talk:
+        talk.frame(TEXT, frame)
+        told = talk.hear()
+    assert ("type", "a") == (told["error"]["param"], told["stream_id"])
 
 
 def test_a_model_that_cannot_be_asked_is_told_with_its_status_and_its_headers(address: str) -> None:
@@ -272,12 +297,39 @@ def test_a_failed_fork_on_another_lane_leaves_its_parent(address: str) -> None:
     ]
 
 
-def test_what_is_remembered_has_an_end() -> None:
-    """Once the histories of a connection are longer than a message may be, the oldest of them go first."""
-    with serving(replace(scripted(), server=Server(max_body_mib=1))) as address, talking(address) as talk:
-        ids = [talk.turn(stream_id=f"lane-{number}", input="x" * 300_000)["response"]["id"] for number in range(5)]
-        again = [talk.turn(previous_response_id=id, stream_id="other", input="y") for id in ids]
-    assert ["error", "error", "response.completed"] == [each["type"] for each in again[:2] + again[4:]]
+def test_what_all_connections_remember_has_an_end() -> None:
+    """Once their histories are longer together than they may be, what was used longest ago goes first, whosever."""
+    narrow = replace(scripted(), websocket=WebSocket(memory_mib=1))
+    with serving(narrow) as address, talking(address) as one, talking(address) as two:
+        first, second = (talk.turn(input="x" * 150_000)["response"]["id"] for talk in (one, two))
+        third = one.turn(input="y", previous_response_id=first, stream_id="b")["response"]["id"]
+        two.turn(input="x" * 150_000, stream_id="b")
+        lost = two.turn(input="y", previous_response_id=second, stream_id="c")
+        found = one.turn(input="y", previous_response_id=third, stream_id="c")
+    assert ("previous_response_not_found", "response.completed") == (lost["error"]["code"], found["type"])
+
+
+def test_a_connection_that_closes_gives_its_room_back() -> None:
+    """What it remembered takes nothing from others."""
+    narrow = replace(scripted(), websocket=WebSocket(memory_mib=1))
+    with serving(narrow) as address, talking(address) as talk:
+        id = talk.turn(input="x" * 150_000)["response"]["id"]
+        for _ in range(3):
+            with talking(address) as other:
+                other.turn(input="x" * 150_000)
+                other.frame(CLOSE)
+                other.closed()
+        assert "response.completed" == talk.turn(input="y", previous_response_id=id)["type"]
+
+
+def test_what_goes_on_from_a_stored_chain_is_measured() -> None:
+    """The items that the store gave count, though nobody has sent them over this connection."""
+    narrow = replace(scripted(), websocket=WebSocket(memory_mib=1))
+    with serving(narrow) as address, talking(address) as talk:
+        long = patient.post(f"{address}/v1/responses", json={"model": "m", "input": "x" * 1_200_000}).json()["id"]
+        id = talk.turn(previous_response_id=long, input="y")["response"]["id"]
+        talk.turn(stream_id="b")
+        assert "previous_response_not_found" == talk.turn(previous_response_id=id, input="z")["error"]["code"]
 
 
 def test_outputs_of_calls_go_on_from_the_call(address: str) -> None:

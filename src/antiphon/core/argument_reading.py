@@ -57,7 +57,7 @@ class CustomReading:
         self._is_understood = True
 
     def item(self) -> OutputItem:
-        """The call with the text that was told. Text of which an end is missing, or has more behind it, is incomplete."""
+        """The call with the text that was told."""
         return self._draft.item(self._call.status if self._is_understood else "incomplete")
 
     def wrote(self, arguments: str) -> list[StreamEvent]:

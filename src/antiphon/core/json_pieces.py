@@ -10,13 +10,10 @@ cut; runs of text, of escapes and of numbers are read as one.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 DEEPEST = 64
 """How many objects and arrays may be open at once."""
@@ -30,33 +27,33 @@ Scalar: TypeAlias = int | float | bool | None
 Expectation = Literal["value", "first value", "key", "first key", "colon", "comma", "end"]
 
 
-class Opened(Struct, frozen=True):
+class Opened(Struct, frozen=True, gc=False):
     """An object or an array begins."""
 
     path: Path
     is_array: bool
 
 
-class Began(Struct, frozen=True):
+class Began(Struct, frozen=True, gc=False):
     """A string begins."""
 
     path: Path
 
 
-class Grew(Struct, frozen=True):
+class Grew(Struct, frozen=True, gc=False):
     """A string goes on by this text, which is decoded and never empty."""
 
     path: Path
     text: str
 
 
-class Ended(Struct, frozen=True):
+class Ended(Struct, frozen=True, gc=False):
     """A string is whole."""
 
     path: Path
 
 
-class Whole(Struct, frozen=True):
+class Whole(Struct, frozen=True, gc=False):
     """A number, a truth value or a null."""
 
     path: Path
@@ -126,6 +123,7 @@ class JsonReader:
         self._path: list[str | int] = []  # of what is being read; its last step is that within the innermost container
         self._arrays: list[bool] = []  # the open containers, each with whether it is an array
         self._is_in_string = False
+        self._is_careful = False
         self._cut = ""  # an escape of a string, as far as it has come
         self._key: list[str] | None = None
         self._scalar: list[str] = []
@@ -144,10 +142,7 @@ class JsonReader:
         text, self._cut = self._cut + text, ""
         position = 0
         while position < len(text) and not self.is_lost:
-            if self._is_in_string:
-                position = self._in_string(text, position)
-            else:
-                position = self._outside(text, position)
+            position = self._in_string(text, position) if self._is_in_string else self._outside(text, position)
         self._tell_growth()
         return self._pieces
 
@@ -211,26 +206,28 @@ class JsonReader:
         self._pieces.append(Whole(self._here, value))
         self._end_value()
 
-    def _tell_elements(self, run: str) -> None:
-        """Scalars of an array, all at once. Where one of them is none, those before it are told."""
+    def _in_elements(self, run: str) -> bool:
+        """Scalars of an array, all at once. If one of them is none, they are read one by one, up to that."""
         texts = run.rstrip(" \t\r\n")[:-1]
         try:
             values: list[Scalar] = _decode_scalars(f"[{texts}]")
         except msgspec.DecodeError:
-            values = list(_scalars(texts.split(",")))
-            self.is_lost = True
+            self._is_careful = True
+            return False
         *outer, start = self._path
         first = start if isinstance(start, int) else 0
         self._pieces += [Whole((*outer, index), value) for index, value in enumerate(values, first)]
         self._path[-1] = first + len(values)
         self._expected = "value"
+        return True
 
     # Structure
 
     @property
     def _is_in_array(self) -> bool:
-        """Whether the next value is an element."""
-        return bool(self._arrays) and self._arrays[-1] and self._expected in {"value", "first value"}
+        """Whether the next value is an element, one of many perhaps."""
+        is_next = self._expected in {"value", "first value"} and not self._is_careful
+        return is_next and bool(self._arrays) and self._arrays[-1]
 
     def _outside(self, text: str, position: int) -> int:
         if self._scalar:
@@ -239,8 +236,7 @@ class JsonReader:
             space = _SPACE.match(text, position)
             return position if space is None else space.end()
         elements = _ELEMENTS.match(text, position) if self._is_in_array else None
-        if elements is not None:
-            self._tell_elements(elements.group())
+        if elements is not None and self._in_elements(elements.group()):
             return elements.end()
         match self._expected, text[position]:
             case "value" | "first value", letter if letter not in "]},:":
@@ -300,12 +296,3 @@ class JsonReader:
 
     def _end_value(self) -> None:
         self._expected = "comma" if self._arrays else "end"
-
-
-def _scalars(texts: list[str]) -> Iterator[Scalar]:
-    """The values that stand there, up to what is none."""
-    for text in texts:
-        try:
-            yield _decode_scalar(text.strip(" \t\r\n"))
-        except msgspec.DecodeError:
-            return

@@ -155,7 +155,9 @@ class WritingThought:
         return [self._place.added(ReasoningItem(id=self._place.id, summary=[], encrypted_content=sealed))]
 
     def keep(self, text: str) -> list[StreamEvent]:
-        """Append to the thought what nobody is shown."""
+        """Append to the thought what nobody is shown who does not see thoughts as they are."""
+        if self._shown.raw:
+            return self.write(text)
         self._thought.append(text)
         return []
 

@@ -9,6 +9,7 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 from msgspec import UNSET
 from msgspec.structs import replace
 
@@ -17,6 +18,7 @@ from antiphon.core.deltas import Call, Finish
 from antiphon.core.notes import CallAnswered, CallStarted
 from antiphon.core.turn import Choice, Output, Thinking, Turn
 from antiphon.engine.reins import Reins
+from antiphon.engine.slicing import sliced
 from antiphon.protocol.calls import McpListTools
 from antiphon.protocol.events import StreamEvent
 from antiphon.protocol.items import Compaction
@@ -227,11 +229,18 @@ class Running:
                     await self._spend_answers()
                 if self._reins.is_steered and type(deltas[-1]) is not Finish:
                     deltas = [*deltas, Finish("steered")]  # noqa: PLW2901 - what was said is kept, and no more is heard
-                await self._heard(deltas)
+                await self._hear_slices(sliced(deltas))
                 if self._reins.is_steered and not self.machine.speaking:
                     break
         if self.machine.speaking:
             raise UpstreamError("server_error", "The model's server ended its stream early.")
+
+    async def _hear_slices(self, slices: list[list[Delta]]) -> None:
+        """Hear what was said at once, and let others in between where it is long."""
+        for deltas in slices:
+            await self._heard(deltas)
+            if len(slices) > 1:
+                await anyio.lowlevel.checkpoint()
 
     async def _heard(self, deltas: list[Delta]) -> None:
         """Tell what comes of what the model said."""

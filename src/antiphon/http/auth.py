@@ -1,8 +1,8 @@
 """Who is calling: a key in ``api-key`` or ``Authorization: Bearer``, and the tenant that it stands for.
 
-Without any keys the server is open to this machine alone: every key is accepted, and none is needed. But the ``Host`` of
-a request must name the server, so that a web page that rebinds its own name to this machine cannot use it; and so must
-the ``Origin``, if there is one: browsers send forms, and open WebSockets, for any page, and ask nobody.
+Without any keys the server is open to this machine alone: every key is accepted, and none is needed. But the ``Host``
+of a request must name the server, so that a web page that rebinds its own name to this machine cannot use it; and so
+must the ``Origin``, if there is one: browsers send forms, and open WebSockets, for any page, and ask nobody.
 """
 
 from __future__ import annotations

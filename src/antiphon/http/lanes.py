@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from antiphon.backends import UpstreamError
+from antiphon.core.sse import name as name_of
 from antiphon.core.sse import written
 from antiphon.http.apart import read_apart
 from antiphon.http.faults import as_api_error
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ITEM_DONE = "response.output_item.done"
+"""After this event often comes the last one."""
 _GONE_ON_FROM = ("completed", "incomplete")
 _encode = msgspec.json.Encoder().encode
 
@@ -206,7 +209,8 @@ class Lane:
             texts = [written(event, filler) for event in events]
             if tail:
                 texts = [text[:-1] + tail for text in texts]
-            if not outlet.push(texts):
+            lingers = len(texts) > 1 and name_of(events[-1]) == ITEM_DONE
+            if not outlet.push(texts, lingers=lingers):
                 await outlet.write(texts)
 
         return emit

@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from starlette.types import Send
 
 
+class Push(Protocol):
+    """Sends messages at once; False where the client has to read first."""
+
+    def __call__(self, texts: Sequence[bytes], *, lingers: bool = False) -> bool:
+        """See `antiphon.http.sockets.Sockets.push`."""
+        ...
+
+
 class Line(Protocol):
     """The short way to a socket: see `antiphon.http.sockets.Sockets`."""
 
@@ -20,8 +28,8 @@ class Line(Protocol):
         """Take messages of so many bytes."""
         ...
 
-    def push(self, texts: Sequence[bytes]) -> bool:
-        """Send messages at once; False where the client has to read first."""
+    def push(self, texts: Sequence[bytes], *, lingers: bool = False) -> bool:
+        """Send messages at once; False where the client has to read first. What ``lingers`` may wait for the next."""
         ...
 
     async def drained(self, seconds: float) -> bool:
@@ -45,7 +53,7 @@ class Outlet:
         self._patience = patience
         self._stalled = stalled
         self._turnstile = asyncio.Lock()
-        self.push: Callable[[Sequence[bytes]], bool] = _no_way if line is None else line.push
+        self.push: Push = _no_way if line is None else line.push
         """Write messages now; False where they have to be written, which may wait."""
 
     async def write(self, texts: Sequence[bytes]) -> None:
@@ -72,5 +80,5 @@ class Outlet:
             self._stalled()
 
 
-def _no_way(_texts: Sequence[bytes]) -> bool:
+def _no_way(texts: Sequence[bytes], *, lingers: bool = False) -> bool:  # noqa: ARG001 - the signature of `Push`
     return False

@@ -40,6 +40,10 @@ FRAMES_A_TURN = 128
 """So many frames of a connection are read in one turn of the loop, and what is left in the next ones."""
 SMALL_A_SECOND = 1000
 """So many control frames and tiny fragments may come in a second; who sends more is no client."""
+LINGERING_TURNS = 4
+"""The end of a response follows its last item so many turns of the loop later, where nothing is stored."""
+LONG = 65_536
+"""A message of more bytes is handed on as it is."""
 _SHORT, _MEDIUM = 126, 65_536
 _encode = msgspec.json.Encoder().encode
 
@@ -77,6 +81,7 @@ class Sockets(WebSocketsSansIOProtocol):
         self._is_busy = False
         self._counted, self._counted_since = 0, 0.0
         self._pong: bytes | None = None
+        self._lingering = b""
 
     # What the application has beside ASGI
 
@@ -84,16 +89,47 @@ class Sockets(WebSocketsSansIOProtocol):
         """Take messages of so many bytes from now on; only before the first of them."""
         self._frames.limit = limit
 
-    def push(self, texts: Sequence[bytes]) -> bool:
-        """Send messages, each a frame, in one write; False where the client has to read first."""
+    def push(self, texts: Sequence[bytes], *, lingers: bool = False) -> bool:
+        """Send messages, each a frame, in one write; False where the client has to read first.
+
+        What ``lingers`` is sent with what follows, if that follows in the next few turns of the loop, and else by
+        itself: a write costs more than everything else that is done for a short message.
+        """
         if self._paused:
             return False
-        if not self.close_sent and not self.transport.is_closing():
-            if len(texts) == 1:
+        if len(texts) == 1 and not lingers and not self._lingering and len(texts[0]) < LONG:
+            if not self.close_sent and not self.transport.is_closing():
                 self.transport.write(_head(len(texts[0])) + texts[0])
-            else:
-                self.transport.write(b"".join([part for text in texts for part in (_head(len(text)), text)]))
+            return True
+        parts = [part for text in texts for part in (_head(len(text)), text)]
+        if self._lingering:
+            parts.insert(0, self._lingering)
+            self._lingering = b""
+        if lingers:
+            self._lingering = b"".join(parts)
+            self.loop.call_soon(self._linger, LINGERING_TURNS)
+        else:
+            self._write(parts)
         return True
+
+    def _linger(self, turns: int) -> None:
+        if turns and self._lingering:
+            self.loop.call_soon(self._linger, turns - 1)
+        else:
+            self._flush()
+
+    def _flush(self) -> None:
+        lingering, self._lingering = self._lingering, b""
+        if lingering:
+            self._write([lingering])
+
+    def _write(self, parts: list[bytes]) -> None:
+        if self.close_sent or self.transport.is_closing():
+            return
+        if len(parts[-1]) > LONG:  # not copied once more
+            self.transport.writelines(parts)
+        else:
+            self.transport.write(b"".join(parts))
 
     async def drained(self, seconds: float) -> bool:
         """Wait until the client has read enough; False where it has read nothing for so many seconds."""
@@ -140,12 +176,12 @@ class Sockets(WebSocketsSansIOProtocol):
 
     # What is read, so much of it in one turn of the loop: others have turns as well
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, arrived: bytes) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - passed by place
         """Read what arrived: the handshake, then frames (asyncio)."""
         if not self.handshake_initiated:
-            super().data_received(data)
+            super().data_received(arrived)
         elif not self._swallows:
-            self._frames.feed(data)
+            self._frames.feed(arrived)
             if self._is_busy:
                 self._pause()
             else:
@@ -191,7 +227,7 @@ class Sockets(WebSocketsSansIOProtocol):
             if heard.is_small:
                 self._count()
             self._take(heard)
-            if self._is_busy:
+            if self._is_busy or self._swallows:
                 return True
         return False
 
@@ -199,7 +235,7 @@ class Sockets(WebSocketsSansIOProtocol):
         match heard.opcode:
             case unframing.TEXT | unframing.BINARY if not self.close_sent:
                 self._is_busy = True
-                self.queue.put_nowait(_message(heard))
+                self._hand_on(heard)
             case unframing.PING:
                 self._pong = heard.payload
             case unframing.PONG:
@@ -208,6 +244,12 @@ class Sockets(WebSocketsSansIOProtocol):
                 self._part(Frame(Opcode.CLOSE, heard.payload))
             case _:  # a fragment; or a message to an application that has said goodbye
                 pass
+
+    def _hand_on(self, heard: Heard) -> None:
+        """Queue a message. A text is given as it came: to decode and encode a long one would keep others waiting."""
+        message: Any = {"type": "websocket.receive"}  # ASGI has no word for a text that is not decoded
+        message["bytes" if heard.opcode == unframing.BINARY else SHORT_WAY] = heard.payload
+        self.queue.put_nowait(message)
 
     def _count(self) -> None:
         """Count what costs more than it says. Raises `Broken` where there is too much of it."""
@@ -226,15 +268,16 @@ class Sockets(WebSocketsSansIOProtocol):
             raise Broken(CloseCode.PROTOCOL_ERROR, str(error)) from error
         except UnicodeDecodeError as error:
             raise Broken(CloseCode.INVALID_DATA, "The reason of a close is UTF-8.") from error
+        self._swallows = True
         self.handle_close(close)
 
     def _pause(self) -> None:
-        if not self.read_paused:
+        if not self.read_paused and not self.transport.is_closing():
             self.read_paused = True
             self.transport.pause_reading()
 
     def _resume(self) -> None:
-        if self.read_paused:
+        if self.read_paused and not self.transport.is_closing():
             self.read_paused = False
             self.transport.resume_reading()
 
@@ -242,6 +285,7 @@ class Sockets(WebSocketsSansIOProtocol):
 
     async def send(self, message: ASGISendEvent) -> None:
         """Accept, refuse or close the connection (uvicorn)."""
+        self._flush()
         await super().send(message)
         if self.close_sent:
             self.handshake_complete = True  # a refusal completes it as well; else it would be logged as an error
@@ -292,13 +336,6 @@ class Sockets(WebSocketsSansIOProtocol):
             self.stopping.set()
         else:
             super().shutdown()
-
-
-def _message(heard: Heard) -> Any:
-    """A message in ASGI. A long text is given as it came: to decode and encode it again would keep others waiting."""
-    if heard.opcode == unframing.BINARY:
-        return {"type": "websocket.receive", "bytes": heard.payload}
-    return {"type": "websocket.receive", SHORT_WAY: heard.payload}
 
 
 def _head(length: int) -> bytes:

@@ -218,8 +218,7 @@ class Connection:
             raise rate_limited("this WebSocket connection", retry_after=1)
         lane.waiting.append(Create(text, held))
         if name not in self._working:
-            task = self._working[name] = group.create_task(self._work(lane))
-            task.add_done_callback(lambda _: self._working.pop(name))
+            self._working[name] = group.create_task(self._work(lane))
         self._keep_beating(group)
 
     def _keep_beating(self, group: asyncio.TaskGroup) -> None:
@@ -236,11 +235,18 @@ class Connection:
             self._keep_beating(group)
 
     async def _work(self, lane: Lane) -> None:
-        """Answer the creates of a lane in their order."""
-        while lane.waiting:
-            async with self._room:
-                if lane.waiting:
-                    await lane.answer()
+        """Answer the creates of a lane in their order. Nothing can come between the last of them and the end."""
+        try:
+            while lane.waiting:
+                await self._answer(lane)
+        finally:
+            del self._working[lane.name]
+
+    async def _answer(self, lane: Lane) -> None:
+        """Answer the next create of a lane once there is a place for it, unless it was refused by then."""
+        async with self._room:
+            if lane.waiting:
+                await lane.answer()
 
     async def _steer(self, text: bytes) -> None:
         steering = self.desk.steering

@@ -114,7 +114,7 @@ def _is_deep(value: Sent) -> bool:
         level = [
             child
             for node in level
-            for child in (node.values() if type(node) is dict else node)
+            for child in (node.values() if is_object(node) else node)
             if type(child) in _CONTAINERS
         ]
         if not level:

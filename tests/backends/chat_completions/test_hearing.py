@@ -442,6 +442,56 @@ def test_details_that_are_none_say_nothing(details: object) -> None:
     )
 
 
+def detailed(*details: dict[str, object], **said: object) -> bytes:
+    """A chunk with details of reasoning."""
+    return frame(delta={"reasoning_details": [*details], **said})
+
+
+RAW: dict[str, object] = {"type": "reasoning.text", "text": "Hm."}
+SHORT: dict[str, object] = {"type": "reasoning.summary", "summary": "One."}
+KEPT: dict[str, object] = {"type": "reasoning.encrypted", "data": "gAAA"}
+TOKEN = Keepsake("encrypted", '{"type":"reasoning.encrypted","data":"gAAA"}')
+HIDDEN = Thought("Hm.", is_private=True)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "heard"),
+    [
+        ([detailed(RAW, SHORT)], [HIDDEN, Summary("One.", 0)]),
+        ([detailed(SHORT), detailed(RAW)], [Summary("One.", 0), HIDDEN]),
+        ([detailed({**RAW, "summary": "One."})], [HIDDEN, Summary("One.", 0)]),
+        ([detailed(SHORT), frame(delta={"reasoning": "Hm."})], [Summary("One.", 0), HIDDEN]),
+        ([detailed(RAW, KEPT, SHORT)], [Thought("Hm."), TOKEN, Summary("One.", 0)]),
+        ([detailed(SHORT, KEPT, RAW)], [Summary("One.", 0), TOKEN, Thought("Hm.")]),
+        ([detailed(SHORT), frame(delta={"content": ""}), detailed(RAW)], [Summary("One.", 0), HIDDEN]),
+    ],
+)
+def test_text_of_a_thought_that_is_summarized_is_private(chunks: list[bytes], heard: list[Delta]) -> None:
+    """Nobody is shown what the upstream's own summary stands for; the next thought is another matter."""
+    assert [*heard, Finish("stop")] == hear(*chunks, b"data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"content": "So."},
+        {"refusal": "No."},
+        {"tool_calls": [{"index": 0, "function": {"name": "add", "arguments": "{}"}}]},
+        {"content": [{"type": "text", "text": "So."}]},
+    ],
+)
+def test_a_thought_ends_where_something_else_is_said(delta: dict[str, object]) -> None:
+    """What is thought next is not summarized yet, and counts the parts of its summary from 0."""
+    first, _, *then, finish = hear(
+        detailed({**SHORT, "index": 4}),
+        frame(delta=delta),
+        detailed(RAW),
+        detailed({**SHORT, "index": 7}),
+        b"data: [DONE]\n\n",
+    )
+    assert [Summary("One.", 0), Thought("Hm."), Summary("One.", 0), Finish("stop")] == [first, *then, finish]
+
+
 def test_a_summary_after_a_kept_thought_begins_anew() -> None:
     """The parts of each thought are counted from 0."""
     first = {"type": "reasoning.summary", "summary": "One.", "index": 0}

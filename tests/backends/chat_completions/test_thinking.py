@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.backends.chat_completions.thinking import TAGS, Tags, estimated
+from antiphon.backends.chat_completions.thinking import MOST_SPACE, TAGS, Tags, estimated
 from antiphon.core.deltas import Text, Thought
 from antiphon.protocol.content import Logprob
 
@@ -117,12 +118,53 @@ def test_what_is_certain_does_not_wait() -> None:
     assert tags.over
 
 
+def test_white_space_without_end_is_told() -> None:
+    """What would have to wait for ever is what it looks like: text at the beginning, and in a thought a thought."""
+    space = "  \n" * MOST_SPACE
+    for pieces in ([space], [*space]):
+        assert ("", f"{space}<think>a") == told(heard(*pieces, "<think>a"))
+        assert (f"a{space}", "b") == told(heard("<think>a", *pieces, "</think>", "b"))
+        assert (f"a{space}b", "") == told(heard("<think>a", *pieces, "b"))
+    tags = Tags("auto")
+    assert [] == tags.feed(" " * MOST_SPACE, [])
+    assert [Text(" " * (MOST_SPACE + 1), [])] == tags.feed(" ", [])
+    tags = Tags("auto")
+    assert [Thought("a")] == tags.feed("<think>a" + " " * MOST_SPACE, [])
+    assert [Thought(" " * (MOST_SPACE + 1))] == tags.feed(" ", [])
+    assert [Thought(" ")] == tags.feed(" ", [])
+
+
+def test_white_space_before_a_thought_is_dropped_however_long() -> None:
+    """There is nothing that it could belong to."""
+    space = " " * (2 * MOST_SPACE)
+    assert ("a", "b") == told(heard("<think>", *space, "a</think>", *space, "b"))
+    assert ("a", "b") == told(heard(*space, "a</think>b", mode="open"))
+
+
+@pytest.mark.parametrize(("before", "after"), [("", "ok"), ("<think>a", "</think>ok"), ("<think>a</think>", "ok")])
+def test_white_space_costs_each_character_once(before: str, after: str) -> None:
+    """With its log-probabilities."""
+    blank = token(" " * 10)
+    tags = Tags("auto")
+    tags.feed(before, [token(before)])
+    begun = time.process_time()
+    said = [delta for _ in range(60_000) for delta in tags.feed(" " * 10, [blank])]
+    said += tags.feed(after, [token(after)])
+    assert time.process_time() - begun < 2
+    assert told(said)[1].endswith("ok")
+
+
 def test_a_thought_goes_on_after_an_interruption() -> None:
     """A call may be made in the middle of it."""
     tags = Tags("open")
     assert [Thought("Hm.")] == tags.feed("Hm.", [])
     assert [] == tags.flush()
     assert [Thought("More."), Text("So.", [])] == tags.feed("More.</think>So.", [])
+    tags = Tags("open")
+    assert [] == tags.feed(" <thi", [])
+    assert [Thought("<thi")] == tags.flush()
+    assert [Thought(" nk")] == tags.feed(" nk ", [])
+    assert [] == tags.flush()
 
 
 def test_a_token_without_bytes_is_measured_by_its_text() -> None:

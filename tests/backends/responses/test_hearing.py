@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from antiphon.backends import UpstreamError
 from antiphon.backends.responses import Decoder
+from antiphon.backends.responses.pondering import Custom
 from antiphon.core.deltas import (
     Began,
     Call,
@@ -448,7 +449,104 @@ def test_reasoning_that_comes_in_one_piece_is_heard() -> None:
     assert [Summary("Short.", 0), Thought("Long.\n\nMore."), kept, Finish("stop")] == hear(done(whole), COMPLETED)
     piece = frame("response.reasoning_summary_text.delta", item_id="rs", output_index=0, delta="Short.")
     empty = frame("response.reasoning_summary_text.delta", item_id="rs", output_index=0, delta="")
-    assert [Summary("Short.", 0), kept, Finish("stop")] == hear(empty, piece, done(whole), COMPLETED)
+    said = [Summary("Short.", 0), Thought("Long.\n\nMore."), kept, Finish("stop")]
+    assert said == hear(empty, piece, done(whole), COMPLETED)
+    assert [Thought("Hm."), Summary("Short.", 0), kept, Finish("stop")] == hear(
+        thought("Hm.", 0), done(whole), COMPLETED
+    )
+
+
+def summary(delta: str) -> bytes:
+    """A piece of a summary."""
+    return frame("response.reasoning_summary_text.delta", item_id="rs", output_index=0, delta=delta)
+
+
+def reads(custom: Custom, *frames: bytes) -> list[list[Delta]]:
+    """What each frame says where a summary was asked for, and then their end."""
+    decoder = Decoder(custom=custom)
+    said = [decoder.feed(each) for each in frames]
+    return said if decoder.error else [*said, decoder.end()]
+
+
+WHOLE: dict[str, object] = {
+    "type": "reasoning",
+    "id": "rs",
+    "summary": [{"type": "summary_text", "text": "Short."}],
+    "content": [{"type": "reasoning_text", "text": "Hm."}],
+}
+HIDDEN, SHORT = Thought("Hm.", is_private=True), Summary("Short.", 0)
+
+
+@pytest.mark.parametrize(
+    ("frames", "heard"),
+    [
+        ([thought("Hm.", 0), summary("Short."), done(REASONING)], [HIDDEN, SHORT, SHOWN_ONLY]),
+        ([summary("Short."), thought("Hm.", 0), done(REASONING)], [SHORT, HIDDEN, SHOWN_ONLY]),
+        ([done(WHOLE)], [SHORT, HIDDEN, SHOWN_ONLY]),
+        ([summary("Short."), done(WHOLE)], [SHORT, HIDDEN, SHOWN_ONLY]),
+        ([thought("Hm.", 0), done(WHOLE)], [HIDDEN, SHORT, SHOWN_ONLY]),
+        ([thought("H", 0), thought("m.", 0), done(WHOLE)], [HIDDEN, SHORT, SHOWN_ONLY]),
+        ([thought("Hm.", 0), summary("Short."), text("So.", 1)], [HIDDEN, SHORT, Text("So.")]),
+        ([thought("Hm.", 0), summary(""), done(REASONING)], [Thought("Hm."), SHOWN_ONLY]),
+        ([done({**WHOLE, "summary": []})], [Thought("Hm."), SHOWN_ONLY]),
+    ],
+)
+def test_raw_text_that_the_upstream_summarizes_is_private(frames: list[bytes], heard: list[Delta]) -> None:
+    """In pieces or whole, whichever comes first: a summary of ours is made of no text beside the upstream's own."""
+    said = reads(Custom(), added(REASONING), *frames, COMPLETED)
+    assert [*heard, Finish("stop")] == [delta for deltas in said for delta in deltas]
+
+
+def test_raw_text_waits_for_a_summary_until_an_upstream_is_known_to_write_none() -> None:
+    """From then on it is told as it comes, in the next stream too."""
+    custom = Custom()
+    raw = [added(REASONING), thought("H", 0), thought("m.", 0), done(REASONING)]
+    at_once = [[], [Thought("H")], [Thought("m.")], [SHOWN_ONLY]]
+    held = [[], [], [], [Thought("Hm."), SHOWN_ONLY]]
+    assert [*held, *at_once, [Finish("stop")], []] == reads(custom, *raw, *raw, COMPLETED)
+    assert [*at_once, [Finish("stop")], []] == reads(custom, *raw, COMPLETED)
+
+
+def test_an_upstream_that_summarized_once_is_waited_for_ever_after() -> None:
+    """Even if it did not at first, or does not any more."""
+    custom = Custom()
+    raw = [added(REASONING), thought("Hm.", 0), done(REASONING)]
+    summed = [added(REASONING), thought("Hm.", 0), summary("Short."), done(REASONING)]
+    reads(custom, *raw, COMPLETED)
+    assert [[], [Thought("Hm.")], [SHORT], [SHOWN_ONLY]] == reads(custom, *summed, COMPLETED)[:-2]
+    assert [[], [], [Thought("Hm."), SHOWN_ONLY]] == reads(custom, *raw, COMPLETED)[:-2]
+    assert [[], [], [Thought("Hm."), SHOWN_ONLY]] == reads(custom, *raw, COMPLETED)[:-2]
+
+
+BROKEN = frame("response.failed", response={"error": {"code": "server_error", "message": "Broken."}})
+
+
+@pytest.mark.parametrize(
+    ("then", "told"),
+    [
+        ([text("So.", 1)], [Text("So.")]),
+        ([frame("response.refusal.delta", item_id="msg", output_index=1, delta="No.")], [Refused("No.")]),
+        ([added({"type": "message", "id": "msg", "phase": "commentary"}, 1)], [Voice("commentary")]),
+        ([added(REASONING, 1)], [SHOWN_ONLY]),
+        ([COMPLETED], [Finish("stop")]),
+        ([BROKEN], []),
+        ([], []),
+    ],
+)
+def test_a_thought_whose_end_is_never_told_is_heard_where_it_stands(then: list[bytes], told: list[Delta]) -> None:
+    """Before whatever comes next, an error too; of an upstream that summarizes, nobody is shown it."""
+    for custom, shown in ((Custom(), Thought("Hm.")), (summarizing(), HIDDEN)):
+        if told == [SHOWN_ONLY]:  # the thought has ended, without a summary
+            shown = Thought("Hm.")  # noqa: PLW2901 - as any that has ended
+        said = reads(custom, added(REASONING), thought("Hm.", 0), *then)
+        assert [shown, *told] == [delta for deltas in said for delta in deltas]
+
+
+def summarizing() -> Custom:
+    """What is known of an upstream that has summarized a thought."""
+    custom = Custom()
+    custom.learn(summarized=True)
+    return custom
 
 
 SHELL: dict[str, object] = {"type": "shell_call", "id": "sh", "action": {"commands": ["ls", "", "pwd"]}}

@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from antiphon.backends import UpstreamError
 from antiphon.backends.responses import Config, Responses
-from antiphon.core.deltas import Call, Delta, Finish, Text
+from antiphon.core.deltas import Call, Delta, Finish, Keepsake, Summary, Text, Thought
 from antiphon.core.turn import Function, Hints, Turn
 from antiphon.protocol.content import InputText
 from antiphon.protocol.items import Message
@@ -313,6 +313,48 @@ async def test_what_an_upstream_does_not_know_is_left_out_from_then_on() -> None
         assert await hear(backend, turn) == await hear(backend, turn) == [Text("Hello"), Finish("stop")]
     sent = [[name for name in ("include", "metadata", "user") if name in read(each)] for each in server.requests]
     assert [["include", "metadata", "user"], ["metadata", "user"], ["user"], ["user"]] == sent
+
+
+PART: dict[str, object] = {"item_id": "rs", "output_index": 0}
+RAW = event("response.reasoning_text.delta", delta="Hm.", **PART)
+SHORT = event("response.reasoning_summary_text.delta", delta="Short.", **PART)
+OVER = event("response.output_item.done", output_index=0, item={"type": "reasoning", "id": "rs", "summary": []})
+SUMMED = CHUNKED + RAW + SHORT + OVER + COMPLETED + END
+KEPT = Keepsake("encrypted", "")
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "is_private"),
+    [
+        (None, False),
+        (Reasoning(effort="low"), False),
+        (Reasoning(summary="auto"), True),
+        (Reasoning(generate_summary="concise"), True),
+    ],
+)
+async def test_raw_thoughts_are_private_beside_a_summary_that_was_asked_for(
+    reasoning: Reasoning | None,
+    is_private: bool,  # noqa: FBT001 - given
+) -> None:
+    """Where none was, nothing of a summary is shown that they could get into."""
+    async with (
+        raw_server(answering(SUMMED)) as server,
+        aclosing(Responses(Config(base_url=server.url))) as backend,
+    ):
+        said = await hear(backend, Turn(TURN.items, reasoning=reasoning))
+    assert [Thought("Hm.", is_private=is_private), Summary("Short.", 0), KEPT, Finish("stop")] == said
+
+
+async def test_an_upstream_is_remembered_to_summarize_or_not() -> None:
+    """From one turn to the next."""
+    raw = CHUNKED + RAW + OVER + COMPLETED + END
+    turn = Turn(TURN.items, reasoning=Reasoning(summary="auto"))
+    async with (
+        raw_server(answering(raw, SUMMED, SUMMED)) as server,
+        aclosing(Responses(Config(base_url=server.url))) as backend,
+    ):
+        thoughts = [(await hear(backend, turn))[0] for _ in range(3)]
+    assert [Thought("Hm."), Thought("Hm."), Thought("Hm.", is_private=True)] == thoughts
 
 
 async def test_an_effort_that_the_upstream_refuses_is_named() -> None:

@@ -34,6 +34,8 @@ from antiphon.protocol.calls import (
     OutcomeExit,
     ShellCallOutput,
     ShellOutput,
+    ToolSearchCall,
+    ToolSearchOutput,
 )
 from antiphon.protocol.content import (
     InputImage,
@@ -47,6 +49,7 @@ from antiphon.protocol.content import (
 from antiphon.protocol.items import CustomToolCallOutput, FunctionCall, FunctionCallOutput, Message
 from antiphon.protocol.response import InputTokens, OutputTokens, Usage
 from antiphon.protocol.settings import FormatJsonObject, FormatJsonSchema, TextConfig
+from antiphon.protocol.tools import FunctionTool
 from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
@@ -399,6 +402,26 @@ async def test_the_output_of_any_tool_of_the_clients_is_read(output: Item) -> No
     steps = [{ text = "Cold" }]
     """
     assert Text("Cold") == (await hear(Turn([user("Hi"), output]), script))[0]
+
+
+FOUND = ToolSearchOutput(id="tso", tools=[FunctionTool(name="add")])
+
+
+@pytest.mark.parametrize("found", [[FOUND], [FOUND, FOUND]])
+async def test_tools_that_the_server_found_are_no_output_beside_that_of_the_search(found: list[Item]) -> None:
+    """The model reads the output of the call, and there is one for each."""
+    script = """
+    [[replies]]
+    when = "Loaded"
+    after_output = true
+    outputs = 1
+    steps = [{ text = "Now" }]
+    """
+    search = ToolSearchCall(id="tsc", execution="server", arguments={})
+    turn = Turn([user("Hi"), search, *found], outputs={"tsc": "Loaded: add."})
+    assert Text("Now") == (await hear(turn, script))[0]
+    client = ToolSearchOutput(call_id="c", execution="client", tools=[FunctionTool(name="Loaded")])
+    assert Text("Now") == (await hear(Turn([user("Hi"), client]), script))[0]
 
 
 async def test_tokens_are_counted_as_usage_does() -> None:

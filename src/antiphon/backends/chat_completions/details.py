@@ -1,6 +1,7 @@
 """Reasoning in the list form of OpenRouter: text, summaries, and what the model's maker wants back unread.
 
-A token that this module makes is the JSON of a detail without its text, so that it goes back as it came.
+A token that this module makes is the JSON of a detail without its text, so that it goes back as it came. Text of a
+thought that is summarized is shown to nobody.
 """
 
 from __future__ import annotations
@@ -40,24 +41,34 @@ class Detail(Struct, frozen=True, rename={"sealed": "data"}):
 
 
 class Details:
-    """The details of one answer, as they come."""
+    """The details of one answer, as they come. ``is_summarized``: the thought that is told has a summary."""
 
     def __init__(self) -> None:
+        self.is_summarized = False
         self._parts: list[int | None | UnsetType] = []
         self._kept: set[str] = set()
 
     def feed(self, details: Raw) -> list[Delta]:
         """Give what the details of a chunk say. A token counts once, and what is no detail says nothing."""
         try:
-            read = msgspec.json.decode(details, type=list[Detail] | None)
+            read: list[Detail] = msgspec.json.decode(details, type=list[Detail] | None) or []
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return []
-        return [delta for detail in read or () for delta in self._heard(detail)]
+        heard: list[Delta] = []
+        for at, detail in enumerate(read):
+            self.is_summarized = self.is_summarized or _is_summarized(read[at:])
+            heard += self._heard(detail)
+        return heard
+
+    def end(self) -> None:
+        """Something else is heard: the thought is over."""
+        self.is_summarized = False
+        self._parts.clear()
 
     def _heard(self, detail: Detail) -> list[Delta]:
         heard: list[Delta] = []
         if detail.text:
-            heard.append(Thought(detail.text))
+            heard.append(Thought(detail.text, is_private=self.is_summarized))
         if detail.summary:
             heard.append(Summary(detail.summary, self._part(detail.index)))
         if detail.signature or detail.sealed:
@@ -74,8 +85,18 @@ class Details:
         if token in self._kept:
             return []
         self._kept.add(token)
-        self._parts.clear()
+        self.end()
         return [Keepsake("encrypted" if detail.sealed else "signature", token)]
+
+
+def _is_summarized(details: list[Detail]) -> bool:
+    """Whether the first of these thoughts, which ends with a token, has a summary."""
+    for detail in details:
+        if detail.summary:
+            return True
+        if detail.signature or detail.sealed:
+            break
+    return False
 
 
 def told(thinking: Thinking, summary: Sequence[str]) -> list[Detail]:

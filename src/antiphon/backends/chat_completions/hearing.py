@@ -129,6 +129,7 @@ class Decoder:
         if said.content is not None:
             self._take_content(said.content, choice.logprobs, deltas)
         if said.refusal:
+            self._details.end()
             deltas.extend(self._tags.flush())
             deltas.append(Refused(said.refusal))
         if said.tool_calls or said.function_call is not None:
@@ -140,13 +141,14 @@ class Decoder:
         detailed = self._details.feed(said.reasoning_details)
         plain = said.reasoning_content or said.reasoning
         if plain and not any(isinstance(delta, Thought | Summary) for delta in detailed):
-            detailed.insert(0, Thought(plain))
+            detailed.insert(0, Thought(plain, is_private=self._details.is_summarized))
         if detailed:
             deltas.extend(self._tags.leave())
             deltas.extend(detailed)
 
     def _take_content(self, content: str | list[Piece], logprobs: Logprobs | None, deltas: list[Delta]) -> None:
         if not isinstance(content, str):
+            self._details.end()
             deltas.extend(self._tags.leave())
             deltas.extend(_pieces(content))
             return
@@ -155,6 +157,7 @@ class Decoder:
             self._logprobs.extend(_logprob(token) for token in logprobs.content)
         if not content:
             return
+        self._details.end()
         waiting, self._logprobs = self._logprobs, []
         if self._tags.over:
             deltas.append(Text(content, waiting))
@@ -162,6 +165,7 @@ class Decoder:
             deltas.extend(self._tags.feed(content, waiting))
 
     def _take_calls(self, said: Said, deltas: list[Delta]) -> None:
+        self._details.end()
         deltas.extend(self._tags.flush())
         for fragment in said.tool_calls or ():
             deltas.extend(self._calls.feed(fragment))

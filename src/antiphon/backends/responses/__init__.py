@@ -12,6 +12,7 @@ from antiphon.backends.responses.asking import mended, to_count, to_wire
 from antiphon.backends.responses.config import Config
 from antiphon.backends.responses.hearing import Decoder
 from antiphon.backends.responses.natives import Natives
+from antiphon.backends.responses.pondering import Custom
 from antiphon.backends.responses.telling import servers
 from antiphon.backends.upstream import Upstream
 from antiphon.backends.upstream.replies import ask, confidential, counted, drain, hiding, secrets_in
@@ -39,6 +40,7 @@ class Responses:
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self._custom = Custom()
         self._secrets = secrets_in(config.base_url, config.api_key, *config.headers.values())
         self._query = f"?api-version={config.api_version}" if config.api_version else ""
         self._upstream = Upstream(
@@ -55,7 +57,9 @@ class Responses:
         short ends without `Finish`.
         """
         names = Natives(turn, self._config.native_tools).names
-        decoder = Decoder(hosted=bool(turn.handed_over), names=names)
+        decoder = Decoder(
+            hosted=bool(turn.handed_over), names=names, custom=self._custom if _is_summed_up(turn) else None
+        )
         with hiding([*self._secrets, *_secrets(turn)]), await self._ask(turn) as reply:
             while not decoder.finished and (chunk := await reply.take()):
                 if deltas := decoder.feed(chunk):
@@ -99,6 +103,11 @@ def _headers(config: Config) -> dict[str, str]:
     name = config.api_key_header or ("api-key" if config.api_version else "authorization")
     key = f"Bearer {config.api_key}" if name.lower() == "authorization" else config.api_key
     return {name: key, **config.headers}
+
+
+def _is_summed_up(turn: Turn) -> bool:
+    """Whether a summary of what is thought was asked for."""
+    return bool(turn.reasoning and (turn.reasoning.summary or turn.reasoning.generate_summary))
 
 
 def _secrets(turn: Turn) -> list[str]:

@@ -22,7 +22,7 @@ from antiphon.backends.responses.hosting import TYPES, Hosted
 from antiphon.backends.responses.pondering import BREAK, Pondering
 from antiphon.backends.upstream.faults import Complaint, fault_of_event, read_complaint
 from antiphon.backends.upstream.framing import Frames
-from antiphon.core.deltas import Cited, Finish, Refused, Text, Voice, Went, Wrote
+from antiphon.core.deltas import Cited, Finish, Keepsake, Refused, Summary, Text, Thought, Voice, Went, Wrote
 from antiphon.protocol.content import Logprob, TopLogprob
 from antiphon.protocol.response import InputTokens, OutputTokens, Usage
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from antiphon.backends.responses.config import NativeTool
+    from antiphon.backends.responses.pondering import Custom
     from antiphon.core.deltas import Delta, FinishReason
     from antiphon.protocol.items import MessagePhase
 
@@ -42,10 +43,13 @@ class Decoder:
     """Hears one stream. ``finished`` turns true with the `Finish`, after which nothing more is heard.
 
     With ``hosted`` the upstream was handed tools, and what they make is told; else it is ignored. ``names`` are the
-    functions that stand for those of the client's tools which the upstream knows without a name.
+    functions that stand for those of the client's tools which the upstream knows without a name. With ``custom``,
+    which outlives the stream, a summary of what is thought was asked for.
     """
 
-    def __init__(self, *, hosted: bool = False, names: Mapping[NativeTool, str] = NO_NAMES) -> None:
+    def __init__(
+        self, *, hosted: bool = False, names: Mapping[NativeTool, str] = NO_NAMES, custom: Custom | None = None
+    ) -> None:
         self.finished = False
         self.error: UpstreamError | None = None
         self.ignored: set[str] = set()
@@ -53,7 +57,7 @@ class Decoder:
         self._head = msgspec.json.Decoder(events.Head).decode
         self._piece = msgspec.json.Decoder(events.Piece).decode
         self._calls = Calls(names)
-        self._pondering = Pondering()
+        self._pondering = Pondering(custom)
         self._hosted = Hosted() if hosted else None
         self._message: int | None = None  # the output index of the message that is written
         self._start = 0  # where its text begins, in characters of the message that is told
@@ -70,7 +74,7 @@ class Decoder:
 
     def end(self) -> list[Delta]:
         """The bytes are over: give what is left. If they were cut short, there has been no `Finish`."""
-        return self._all(self._frames.end())
+        return [*self._all(self._frames.end()), *self._pondering.leave()]
 
     def _all(self, frames: list[bytes]) -> list[Delta]:
         deltas: list[Delta] = []
@@ -81,15 +85,18 @@ class Decoder:
                 deltas += self._heard(frame)
             except UpstreamError as error:
                 self.error = error
+                deltas += self._pondering.leave()
         if self.error is not None and not deltas:
             raise self.error
         return deltas
 
     def _heard(self, frame: bytes) -> list[Delta]:
         try:
-            return self._hear(self._head(frame).type, frame)
+            deltas = self._hear(self._head(frame).type, frame)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UpstreamError("server_error", NO_EVENT, detail=str(error)) from error
+        is_thought = any(isinstance(delta, Thought | Summary | Keepsake) for delta in deltas[:1])
+        return deltas if is_thought or not deltas else [*self._pondering.leave(), *deltas]
 
     def _hear(self, type: str, frame: bytes) -> list[Delta]:
         if type in events.PIECES:

@@ -37,8 +37,16 @@ def outputs(turn: Turn) -> list[str]:
 
 
 def ends_with_output(turn: Turn) -> bool:
-    """Tell whether the model is to read an output now: none of its own words and no user's stands behind it."""
-    return bool(turn.items) and _output(turn.items[-1], turn) is not None
+    """Tell whether the model is to read an output now: none of its own words and no user's stands behind it.
+
+    The tools that the server found are no output: what the model reads of them stands with the call.
+    """
+    last = next((item for item in reversed(turn.items) if not _is_found(item)), None)
+    return last is not None and _output(last, turn) is not None
+
+
+def _is_found(item: Item) -> bool:
+    return isinstance(item, ToolSearchOutput) and item.execution == "server"
 
 
 def _output(item: Item, turn: Turn) -> str | None:
@@ -51,7 +59,7 @@ def _output(item: Item, turn: Turn) -> str | None:
             | LocalShellCallOutput()
             | ApplyPatchCallOutput()
             | ComputerCallOutput()
-            | ToolSearchOutput()
+            | ToolSearchOutput(execution="client")
         ):
             answer = retell(item, turn.outputs).answer
             return "" if answer is None else in_words(answer.output)
