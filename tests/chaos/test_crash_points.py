@@ -43,7 +43,7 @@ EVERYWHERE: dict[Scenario, list[str]] = {
         *("expire_responses", "settle", "expire_files", "expire", "leave_chore"),
     ],
 }
-SQLITE: dict[Scenario, list[str]] = {scenarios.kill: ["retire_all"]}
+SQLITE: dict[Scenario, list[str]] = {scenarios.kill: ["retire_all", "free_conversations"]}
 POSTGRES: dict[Scenario, list[str]] = {
     scenarios.work: ["notify_queued", "notify_written"],
     scenarios.cancel: ["notify_ended"],
