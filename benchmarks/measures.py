@@ -20,6 +20,7 @@ from benchmarks.pure import pure
 from benchmarks.replays import replays
 from benchmarks.samples import Samples
 from benchmarks.stage import Running, Stage
+from benchmarks.stateless import stateless
 from benchmarks.store_chain import store_cpu, store_statements
 from benchmarks.upstream import EVERYTHING
 from benchmarks.websockets import Beside, idle_sockets
@@ -215,5 +216,6 @@ MEASURES = [
     Measure("pictures-late", "until each of them is answered (wall)", "ms", MANY_PICTURES.show("late")),
     Measure("pictures-memory", "memory at its height over idle, the same", "MB", MANY_PICTURES.show("memory")),
     Measure("document", "pages a second, a PDF of 300 pages of text", "", document),
+    Measure("stateless", "CPU per request with 200 items of history, read and sent on", "us", stateless),
     Measure("pure", "CPU per call of a part without I/O", "us", pure),
 ]

@@ -94,6 +94,12 @@ GOALS = [
         over="server-sent events",
         at_most=1.1,
     ),
+    Goal(
+        title="a stateless turn with 200 items is read and sent on in under 3,000 us",
+        measure="stateless",
+        of="200 items",
+        at_most=3_000,
+    ),
     Goal(title="1,000 idle WebSockets hold under 60 MB", measure="websocket-idle", of="opened", at_most=60),
     Goal(
         title="an event in the background costs at most 3 times as much",

@@ -151,7 +151,10 @@ def test_a_server_for_this_machine_needs_none(host: str) -> None:
 @pytest.mark.parametrize(
     ("deployment", "message"),
     [
-        ({"name": "a", "backend": "nobody"}, "There is no backend called 'nobody'; there are: chat_completions, llama"),
+        (
+            {"name": "a", "backend": "nobody"},
+            "There is no backend called 'nobody'; there are: anthropic, chat_completions, llama",
+        ),
         ({"name": "a", "backend": "scripted", "colour": 1}, r"In \[\[deployments\]\] a: unknown key 'colour'\."),
         ({"backend": "scripted"}, r"In \[\[deployments\]\] 0: Object missing required field `name`\."),
         ({"name": "a", "backend": "chat_completions"}, "Object missing required field `base_url`"),
