@@ -103,6 +103,11 @@ def test_a_short_fragment_is_small(size: int, *, is_small: bool) -> None:
         (framed(TEXT, bytes(LIMIT), fin=False) + framed(CONTINUATION, b"x"), 1009),
         (b"\x81\xff" + b"\xff" * 8 + os.urandom(4), 1009),
     ],
+    ids=[
+        *("no mask", "a reserved bit", "an unknown kind", "an unknown control", "nothing to go on from"),
+        *("a control in pieces", "a long control", "a message in a message", "no UTF-8", "half a character"),
+        *("a character that never ends", "long", "long in pieces", "longer than anything"),
+    ],
 )
 def test_a_client_that_breaks_the_protocol_is_told_how(sent: bytes, code: int) -> None:
     """No mask, what was not agreed on, a stray fragment, half a ping, text that is none, and what is too long."""
