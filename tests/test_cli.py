@@ -143,7 +143,7 @@ def test_a_database_is_migrated_once(tmp_path: Path) -> None:
     """The first time its steps are named; after that there is nothing to do."""
     first = said("migrate", "--config", written(tmp_path), home=tmp_path)
     again = said("migrate", "--post", "--config", written(tmp_path), home=tmp_path)
-    assert (0, "responses\nbackground\nmcp\nfiles\n", "") == first
+    assert (0, "responses\nbackground\nmcp\nfiles\nconversations\n", "") == first
     assert (0, "The database is up to date.\n", "") == again
 
 

@@ -32,7 +32,8 @@ def block(program: str, name: str) -> str:
         return f"```toml\n{code.replace('{URL}', URL)}```\n"
     language = LANGUAGES[PROGRAMS.joinpath(program).suffix]
     imports = _python_imports(source, code) if language == "python" else _js_imports(source, code)
-    return f"```{language}\n{imports}\n{_told(code)}```\n"
+    whole = f"{imports}\n{_told(code)}"
+    return f"```{language}\n{_spaced(whole) if language == 'python' else whole}```\n"
 
 
 @cache
@@ -48,6 +49,12 @@ def _told(code: str) -> str:
     quote = "'" if "const " in code else '"'
     code = re.sub(r"\bURL\b(?!:)", f"{quote}{URL}{quote}", code)
     return re.sub(r"\bKEY\b", f"{quote}{KEY}{quote}", code)
+
+
+def _spaced(code: str) -> str:
+    """Python with two empty lines around a function that stood within another."""
+    code = re.sub(r"\n+(?=(?:async )?def )", "\n\n\n", code)
+    return re.sub(r"(?<=\n)( +[^\n]*\n)\n(?=\S)", r"\1\n\n", code) if "\ndef " in code or "async def " in code else code
 
 
 def _python_imports(source: str, code: str) -> str:

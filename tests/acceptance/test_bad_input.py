@@ -161,7 +161,7 @@ NO_OBJECT: dict[str, bytes] = {
     "200 levels": b'{"model":"m","input":"hi","metadata":{"k":' + DEEP + b"}}",
     "200 levels that nobody reads": b'{"model":"m","input":"hi","other":' + DEEP + b"}",
     "100000 levels": b'{"model":"m","input":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-    "open brackets": b"[" * 500_000,
+    "open brackets": b"[" * 150_000,
     "open braces": b'{"a":' * 200_000,
 }
 

@@ -393,7 +393,10 @@ def answers_early(play: Play) -> bool:
 
 
 REACHED: dict[str, Callable[[Play], bool]] = {
-    "every item": has(Message, FunctionCall, McpCall, WebSearchCall, ImageGenerationCall),
+    "messages and calls": has(Message, FunctionCall),
+    "calls of servers": has(McpCall),
+    "searches": has(WebSearchCall),
+    "drawings": has(ImageGenerationCall),
     "thoughts": has(ReasoningItem),
     "a thought that nobody sees": lambda play: any(
         thinking.form is not None and not thinking.text for thinking in play.machine.thoughts.values()

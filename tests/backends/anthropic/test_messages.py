@@ -209,7 +209,7 @@ def test_hosted_calls_are_told_with_their_outputs() -> None:
         heard(text("?")),
         said(
             tool_use("mcp_1", "s__fetch", u=1),
-            tool_use("sh_1", "shell", commands=["ls"], max_output_length=None, timeout_ms=None),
+            tool_use("sh_1", "shell", commands=["ls"]),
         ),
         heard(tool_result("mcp_1", "page"), tool_result("sh_1", [text("a.txt")])),
         said(text("Found.")),
