@@ -11,30 +11,9 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from antiphon.core.estimate import weight
-from antiphon.protocol.calls import (
-    ApplyPatchCall,
-    ApplyPatchCallOutput,
-    LocalShellCall,
-    LocalShellCallOutput,
-    McpApprovalRequest,
-    McpApprovalResponse,
-    Program,
-    ProgramOutput,
-    ShellCall,
-    ShellCallOutput,
-    ToolSearchCall,
-    ToolSearchOutput,
-)
-from antiphon.protocol.computer import ComputerCall, ComputerCallOutput
+from antiphon.protocol.calls import LocalShellCallOutput, McpApprovalRequest, McpApprovalResponse
 from antiphon.protocol.content import InputText
-from antiphon.protocol.items import (
-    CustomToolCall,
-    CustomToolCallOutput,
-    FunctionCall,
-    FunctionCallOutput,
-    Message,
-    ReasoningItem,
-)
+from antiphon.protocol.items import Message, ReasoningItem, answered, called
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,30 +31,13 @@ SUMMARY = (
 def tie(item: Item) -> str | None:
     """What a call and its output have in common: the id of the call; None for an item that is neither."""
     match item:
-        case (
-            FunctionCall(call_id=call_id)
-            | FunctionCallOutput(call_id=call_id)
-            | CustomToolCall(call_id=call_id)
-            | CustomToolCallOutput(call_id=call_id)
-            | ComputerCall(call_id=call_id)
-            | ComputerCallOutput(call_id=call_id)
-            | LocalShellCall(call_id=call_id)
-            | ShellCall(call_id=call_id)
-            | ShellCallOutput(call_id=call_id)
-            | ApplyPatchCall(call_id=call_id)
-            | ApplyPatchCallOutput(call_id=call_id)
-            | ToolSearchCall(call_id=call_id)
-            | ToolSearchOutput(call_id=call_id)
-            | Program(call_id=call_id)
-            | ProgramOutput(call_id=call_id)
-        ):
-            return call_id
-        case LocalShellCallOutput(call_id=call_id, id=id):
-            return call_id if isinstance(call_id, str) else id
         case McpApprovalRequest(id=id) | McpApprovalResponse(approval_request_id=id):
             return id
+        case LocalShellCallOutput(id=id) if not isinstance(item.call_id, str):
+            return id
         case _:
-            return None
+            call = called(item)
+            return answered(item) if call is None else call
 
 
 def blocks(items: Sequence[Item]) -> list[list[Item]]:

@@ -63,9 +63,10 @@ class DrawingTool(Struct, frozen=True):
 
 
 class SearchTool(Struct, frozen=True):
-    """The search for tools that the server answers: its name for the model, and what it can load."""
+    """The search for tools that the server answers: its name for the model, its settings, and what it can load."""
 
     name: str
+    settings: ToolSearchTool
     deferred: list[Deferred]
 
 
@@ -148,7 +149,7 @@ def _shown(request: CreateResponse, listed: Listed, loaded: Sequence[Tool], pict
     functions = [function_of(client) for client in clients]
     search = _search(tools, loaded, {function.name for function in functions})
     if search is not None:
-        functions.append(search_function(search.name, _settings(tools), search.deferred))
+        functions.append(search_function(search.name, search.settings, search.deferred))
     drawing = _drawing(tools, {function.name for function in functions})
     if drawing is not None:
         functions.append(drawing_function(drawing.name, drawing.settings, pictures))
@@ -168,7 +169,7 @@ def _in_sight(tools: list[Tool], loaded: Sequence[Tool], named: set[Named]) -> l
     """
     found = {client.key for client in client_tools(loaded)}
     every = client_tools([*tools, *loaded])
-    if not any(isinstance(tool, ToolSearchTool) for tool in tools):
+    if not _searches(tools):
         return [replace(client, is_deferred=False) for client in every]
     plain = [replace(client, is_deferred=False) if _family(client) & named else client for client in every]
     return [client for client in plain if not client.is_deferred or client.key in found]
@@ -194,7 +195,7 @@ def _named(choice: ToolChoice | None) -> set[Named]:
 
 def _shown_servers(tools: list[Tool], loaded: Sequence[Tool], named: set[Named]) -> list[McpTool]:
     servers = [tool for tool in tools if isinstance(tool, McpTool)]
-    if not any(isinstance(tool, ToolSearchTool) for tool in tools):
+    if not _searches(tools):
         return servers
     found = {tool.server_label for tool in loaded if isinstance(tool, McpTool)}
     found |= {name for kind, name in named if kind == "mcp"}
@@ -203,13 +204,14 @@ def _shown_servers(tools: list[Tool], loaded: Sequence[Tool], named: set[Named])
 
 def _search(tools: list[Tool], loaded: Sequence[Tool], taken: set[str]) -> SearchTool | None:
     """The search that the server answers, where there is anything left to look for."""
+    searches = _searches(tools)
     waiting = not_loaded(deferred(tools), loaded)
-    is_asked = any(isinstance(tool, ToolSearchTool) and tool.execution != "client" for tool in tools)
-    return SearchTool(free_name("tool_search", taken), waiting) if is_asked and waiting else None
+    is_asked = any(search.execution != "client" for search in searches)
+    return SearchTool(free_name("tool_search", taken), searches[0], waiting) if is_asked and waiting else None
 
 
-def _settings(tools: list[Tool]) -> ToolSearchTool:
-    return next(tool for tool in tools if isinstance(tool, ToolSearchTool))
+def _searches(tools: list[Tool]) -> list[ToolSearchTool]:
+    return [tool for tool in tools if isinstance(tool, ToolSearchTool)]
 
 
 def _drawing(tools: list[Tool], taken: set[str]) -> DrawingTool | None:
@@ -317,8 +319,9 @@ class _Choosing:
             and (name is None or client.key[2] == name)
             and (not namespace or client.namespace == namespace)
         ]
-        alone = [client for client in found if client.namespace is None]
-        return [client.name for client in (alone or found if name is not None else found)]
+        if name is not None:
+            found = [client for client in found if client.namespace is None] or found
+        return [client.name for client in found]
 
     def _of_server(self, label: str, tool: str | None) -> list[str]:
         """The names of a server's tools for the model, or of one of them."""

@@ -7,9 +7,10 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from antiphon.backends import Backend
+from antiphon.core.echo import without_secret_keys, without_secrets
 from antiphon.core.transcript import Said
 from antiphon.core.turn import Output, Thinking
 from antiphon.engine.task import Task
@@ -159,12 +160,24 @@ def made_items(response: Response, outputs: Mapping[str, Output], thoughts: Mapp
     return [item_row(item, encode(item), outputs, thoughts) for item in response.output]
 
 
+def kept_json(item: Item, extra: dict[str, Json]) -> bytes:
+    """An item as it is kept: no secrets, and beside its own keys those that only the caller understands."""
+    kept, unknown = without_secrets(item), without_secret_keys(extra)
+    return encode({**unknown, **to_builtins(kept)}) if unknown else encode(kept)
+
+
 def item_row(item: Item, json: bytes, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]) -> ItemRow:
     """An item as it is kept. What was thought in it stands where a hosted call has its output."""
     if not isinstance(item, ReasoningItem):
         return ItemRow(id=item.id, json=json, output=outputs.get(item.id))
     thinking = thoughts.get(item.id)
     return ItemRow(id=item.id, json=json, output=None if thinking is None else encode(thinking).decode())
+
+
+def conversation_id(request: CreateResponse) -> str | None:
+    """The conversation that a request belongs to."""
+    named = request.conversation
+    return named if named is None or isinstance(named, str) else named.id
 
 
 def history(rows: list[ItemRow]) -> History:

@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import anyio
 import msgspec
-from msgspec import to_builtins
 from msgspec.structs import replace
 
-from antiphon.core.echo import without_secret_keys, without_secrets
 from antiphon.core.transcript import added, is_reference
 from antiphon.ids import Ids, random_hex
-from antiphon.lifecycle import Hold, encode
+from antiphon.lifecycle import Hold, kept_json
 from antiphon.protocol.conversations import in_terms_of_items
 from antiphon.protocol.errors import invalid_request
 from antiphon.protocol.items import PREFIXES, Compaction, Item, ReasoningItem
@@ -31,13 +29,11 @@ from antiphon.store.conversations import LOCK_SECONDS, Addition, ConversationRow
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
-    from antiphon.core.transcript import Said
     from antiphon.core.turn import Output
     from antiphon.lifecycle import Caller
     from antiphon.lifecycle.shelf import Shelf
     from antiphon.lifecycle.tokens import Tokens
     from antiphon.protocol.conversations import Brought
-    from antiphon.protocol.parts import Json
     from antiphon.store.conversations import Conversations
     from antiphon.store.store import Store
 
@@ -223,7 +219,7 @@ class Conversing:
         with in_terms_of_items():
             read |= self._opened([item for item in items if item.id not in found], caller)
         rows = [
-            replace(_row(each, item, brought.extras[each.position]), output=read.get(item.id))
+            ItemRow(id=item.id, json=kept_json(item, brought.extras[each.position]), output=read.get(item.id))
             for each, item in zip(fresh, items, strict=True)
         ]
         return Addition(addition, rows, has_blobs=board.is_used)
@@ -260,9 +256,3 @@ def _there(found: T | None, id: str) -> T:
     if found is None:
         raise conversation_not_found(id)
     return found
-
-
-def _row(said: Said, item: Item, extra: dict[str, Json]) -> ItemRow:
-    """An item as it is kept, with the keys that only the caller understands."""
-    kept, unknown = without_secrets(item), without_secret_keys(extra)
-    return ItemRow(id=said.item.id, json=encode({**unknown, **to_builtins(kept)}) if unknown else encode(kept))

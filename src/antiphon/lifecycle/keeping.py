@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import UNSET, to_builtins
+from msgspec import UNSET
 from msgspec.structs import replace
 
-from antiphon.core.echo import without_secret_keys, without_secrets
 from antiphon.core.notes import CallAnswered, Note
-from antiphon.lifecycle import DAY_SECONDS, Order, encode, item_row, made_items
+from antiphon.lifecycle import DAY_SECONDS, Order, encode, item_row, kept_json, made_items
 from antiphon.lifecycle.filling import BYTES
 from antiphon.protocol.refusals import sealing_key_lost
 from antiphon.protocol.tools import ImageGenerationTool, McpTool
@@ -99,6 +98,5 @@ def _may_have_blobs(response: Response, inputs: list[ItemRow]) -> bool:
 
 def _row(said: Said, prepared: Prepared) -> ItemRow:
     """An item as it is kept, with the keys that only the caller understands."""
-    item, extra = without_secrets(said.item), without_secret_keys(prepared.extras[said.position])
-    json = encode({**extra, **to_builtins(item)}) if extra else encode(item)
-    return item_row(item, json, prepared.context.outputs, prepared.context.thoughts)
+    json = kept_json(said.item, prepared.extras[said.position])
+    return item_row(said.item, json, prepared.context.outputs, prepared.context.thoughts)

@@ -20,7 +20,18 @@ from antiphon.core.thoughts import in_sight, removed
 from antiphon.core.transcript import is_reference
 from antiphon.grammars import BadGrammar
 from antiphon.ids import Ids
-from antiphon.lifecycle import EVERY_MODEL, Asker, Caller, Deployment, History, Hold, Order, Policy, Prepared
+from antiphon.lifecycle import (
+    EVERY_MODEL,
+    Asker,
+    Caller,
+    Deployment,
+    History,
+    Hold,
+    Order,
+    Policy,
+    Prepared,
+    conversation_id,
+)
 from antiphon.lifecycle import history as history_of
 from antiphon.lifecycle.equipping import Case, every_turn
 from antiphon.lifecycle.remotes import outdated
@@ -288,12 +299,6 @@ def _custom_tools(lists: Iterable[tuple[str, Sequence[RequestTool]]]) -> Iterabl
                     yield from _custom_tools([(f"{place}[{index}].tools", members)])
                 case _:
                     pass
-
-
-def conversation_id(request: CreateResponse) -> str | None:
-    """The conversation that a request belongs to."""
-    named = request.conversation
-    return named if named is None or isinstance(named, str) else named.id
 
 
 def _named(request: CreateResponse) -> list[str]:

@@ -13,7 +13,7 @@ from antiphon.core.echo import without_secrets
 from antiphon.core.thoughts import unsealed
 from antiphon.core.transcript import Said, added, is_reference
 from antiphon.core.turn import Thinking
-from antiphon.lifecycle import History, history
+from antiphon.lifecycle import History, conversation_id, history
 from antiphon.protocol.items import PREFIXES, Item, ReasoningItem
 from antiphon.protocol.refusals import (
     invalid_encrypted_content,
@@ -68,10 +68,9 @@ class Recalling:
 
         Raises ``ApiError`` where it names what is not there.
         """
-        if request.conversation is not None:
-            named = request.conversation
-            rows = await self.conversing.history(named if isinstance(named, str) else named.id, caller)
-            return history(rows)
+        conversation = conversation_id(request)
+        if conversation is not None:
+            return history(await self.conversing.history(conversation, caller))
         id = request.previous_response_id
         if id is None:
             return History([])

@@ -9,20 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from antiphon.protocol.calls import (
-    ApplyPatchCall,
-    ApplyPatchCallOutput,
     ImageGenerationCall,
-    LocalShellCall,
-    LocalShellCallOutput,
     McpApprovalResponse,
-    Program,
-    ProgramOutput,
-    ShellCall,
-    ShellCallOutput,
-    ToolSearchCall,
     ToolSearchOutput,
 )
-from antiphon.protocol.computer import ComputerCall, ComputerCallOutput
+from antiphon.protocol.computer import ComputerCallOutput
 from antiphon.protocol.content import InputFile, InputImage, InputText, MessagePart, OutputText
 from antiphon.protocol.errors import (
     background_needs_store,
@@ -36,15 +27,15 @@ from antiphon.protocol.items import (
     AdditionalTools,
     CompactionTrigger,
     ConfigurationUpdate,
-    CustomToolCall,
     CustomToolCallOutput,
-    FunctionCall,
     FunctionCallOutput,
     Item,
     ItemReference,
     Message,
     ReasoningItem,
     Role,
+    answered,
+    called,
 )
 from antiphon.protocol.media import check_file, check_image, check_result
 from antiphon.protocol.refusals import no_following_item
@@ -206,47 +197,12 @@ def _check_identities(items: Sequence[Item]) -> None:
                 pass
             case McpApprovalResponse(approval_request_id=request_id):
                 _meet(request_id, approvals, "Duplicate answer found to approval request")
-            case _ if (call_id := _called(item)) is not None:
+            case _ if (call_id := called(item)) is not None:
                 _meet(call_id, calls, "Duplicate tool call found with call_id")
-            case _ if (call_id := _answered(item)) is not None:
+            case _ if (call_id := answered(item)) is not None:
                 _meet(call_id, outputs, "Duplicate tool call output found with call_id")
             case _:
                 pass
-
-
-def _called(item: Item) -> str | None:
-    match item:
-        case (
-            FunctionCall(call_id=call_id)
-            | CustomToolCall(call_id=call_id)
-            | ComputerCall(call_id=call_id)
-            | ShellCall(call_id=call_id)
-            | LocalShellCall(call_id=call_id)
-            | ApplyPatchCall(call_id=call_id)
-            | ToolSearchCall(call_id=call_id)
-            | Program(call_id=call_id)
-        ):
-            return call_id
-        case _:
-            return None
-
-
-def _answered(item: Item) -> str | None:
-    match item:
-        case (
-            FunctionCallOutput(call_id=call_id)
-            | CustomToolCallOutput(call_id=call_id)
-            | ComputerCallOutput(call_id=call_id)
-            | ShellCallOutput(call_id=call_id)
-            | ApplyPatchCallOutput(call_id=call_id)
-            | ToolSearchOutput(call_id=call_id)
-            | ProgramOutput(call_id=call_id)
-        ):
-            return call_id
-        case LocalShellCallOutput(call_id=str(call_id)):
-            return call_id
-        case _:
-            return None
 
 
 def _meet(id: str, met: set[str], fault: str) -> None:

@@ -202,3 +202,40 @@ PREFIXES: dict[type[Item], str] = {
     CompactionTrigger: "ct",
 }
 """The prefix of a new id, by the kind of item (recorded ids; those never recorded follow the same pattern)."""
+
+
+def called(item: Item) -> str | None:
+    """The id under which the output of a call is expected, as far as the item is a call and says one."""
+    match item:
+        case (
+            FunctionCall(call_id=call_id)
+            | CustomToolCall(call_id=call_id)
+            | ComputerCall(call_id=call_id)
+            | ShellCall(call_id=call_id)
+            | LocalShellCall(call_id=call_id)
+            | ApplyPatchCall(call_id=call_id)
+            | ToolSearchCall(call_id=call_id)
+            | Program(call_id=call_id)
+        ):
+            return call_id
+        case _:
+            return None
+
+
+def answered(item: Item) -> str | None:
+    """The id of the call that an output answers, as far as the item is an output and says one."""
+    match item:
+        case (
+            FunctionCallOutput(call_id=call_id)
+            | CustomToolCallOutput(call_id=call_id)
+            | ComputerCallOutput(call_id=call_id)
+            | ShellCallOutput(call_id=call_id)
+            | ApplyPatchCallOutput(call_id=call_id)
+            | ToolSearchOutput(call_id=call_id)
+            | ProgramOutput(call_id=call_id)
+        ):
+            return call_id
+        case LocalShellCallOutput(call_id=str(call_id)):
+            return call_id
+        case _:
+            return None
