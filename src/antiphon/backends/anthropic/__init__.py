@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,10 +16,10 @@ from antiphon.backends.anthropic.faults import refusal
 from antiphon.backends.anthropic.hearing import Decoder
 from antiphon.backends.anthropic.traits import Traits, assumed, learned
 from antiphon.backends.upstream import Upstream
-from antiphon.backends.upstream.replies import ERROR_LIMIT, drain, hiding, secrets_in
+from antiphon.backends.upstream.replies import ERROR_LIMIT, ask, drain, hiding, secrets_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from antiphon.backends.upstream import Reply
     from antiphon.core.deltas import Delta
@@ -32,7 +31,6 @@ log = logging.getLogger(__name__)
 
 ANSWER = "/messages"
 COUNT = "/messages/count_tokens"
-REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
 
 
 class Length(Struct, frozen=True):
@@ -98,19 +96,16 @@ class Anthropic:
     async def _ask(self, turn: Turn, path: str, write: Callable[[Turn, Config, Traits], bytes]) -> Reply:
         """Post the turn; where a refusal teaches something about the model, post it anew, and keep that."""
         model = self._config.model or turn.model
-        tried = [self._known.get(model) or assumed(self._config)]
-        while True:
-            reply = await self._upstream.post(path, write(turn, self._config, tried[-1]))
-            if reply.status == HTTPStatus.OK:
-                self._known[model] = replace(tried[-1], remembers=True)
-                return reply
-            with reply:
-                body = await reply.read(ERROR_LIMIT)
-            other = learned(tried[-1], body) if reply.status in REFUSALS else None
-            if other is None or other in tried:
-                raise refusal(reply.status, reply.headers, body)
-            log.info("upstream asked otherwise", extra={"action": "upstream_learned", "model": model})
-            tried.append(other)
+        known = self._known.get(model) or assumed(self._config)
+
+        def post(traits: Traits) -> Awaitable[Reply]:
+            if traits is not known:
+                log.info("upstream asked otherwise", extra={"action": "upstream_learned", "model": model})
+            return self._upstream.post(path, write(turn, self._config, traits))
+
+        reply, answered = await ask(known, post, learned, refusal)
+        self._known[model] = replace(answered, remembers=True)
+        return reply
 
 
 def _headers(config: Config) -> dict[str, str]:

@@ -11,6 +11,7 @@ from antiphon.backends.chat_completions.config import Config
 from antiphon.backends.chat_completions.hearing import Decoder
 from antiphon.backends.chat_completions.tokenizing import tokenizer
 from antiphon.backends.upstream import Upstream
+from antiphon.backends.upstream.faults import fault_of_turn
 from antiphon.backends.upstream.replies import UNCOUNTED, ask, drain, hiding, secrets_in
 
 if TYPE_CHECKING:
@@ -72,7 +73,9 @@ class ChatCompletions:
     async def _ask(self, turn: Turn) -> Reply:
         """Post the turn; what the upstream turns out not to know it is not asked again."""
         config = self._config
-        reply, answered = await ask(turn, config, partial(self._post, turn), partial(mended, turn))
+        reply, answered = await ask(
+            config, partial(self._post, turn), partial(mended, turn), partial(fault_of_turn, turn)
+        )
         if answered is not config:
             self._config = answered
         return reply

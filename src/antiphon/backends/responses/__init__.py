@@ -15,6 +15,7 @@ from antiphon.backends.responses.natives import Natives
 from antiphon.backends.responses.pondering import Custom
 from antiphon.backends.responses.telling import servers
 from antiphon.backends.upstream import Upstream
+from antiphon.backends.upstream.faults import fault_of_turn
 from antiphon.backends.upstream.replies import ask, confidential, counted, drain, hiding, secrets_in
 
 if TYPE_CHECKING:
@@ -88,7 +89,9 @@ class Responses:
     async def _ask(self, turn: Turn) -> Reply:
         """Post the turn; what the upstream turns out not to know it is not asked again."""
         config = self._config
-        reply, answered = await ask(turn, config, partial(self._post, turn), partial(mended, turn))
+        reply, answered = await ask(
+            config, partial(self._post, turn), partial(mended, turn), partial(fault_of_turn, turn)
+        )
         if answered is not config:
             self._config = answered
         return reply

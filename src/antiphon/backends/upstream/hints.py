@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -21,15 +21,7 @@ HintName = Literal[
     "prompt_cache_retention",
     "prompt_cache_options",
 ]
-NAMES: tuple[HintName, ...] = (
-    "user",
-    "safety_identifier",
-    "metadata",
-    "service_tier",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "prompt_cache_options",
-)
+NAMES: tuple[HintName, ...] = get_args(HintName)
 Wish = tuple[HintName, ...] | Literal["all"]
 """What an operator says about hints: their names, or that all go on."""
 

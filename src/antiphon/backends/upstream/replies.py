@@ -11,13 +11,12 @@ from urllib.parse import urlsplit
 import msgspec
 
 from antiphon.backends import UpstreamError
-from antiphon.backends.upstream.faults import fault_of_answer, fault_of_turn, hidden
+from antiphon.backends.upstream.faults import fault_of_answer, hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 
     from antiphon.backends.upstream import Reply, Upstream
-    from antiphon.core.turn import Turn
 
 Settings = TypeVar("Settings")
 Answer = TypeVar("Answer")
@@ -61,15 +60,15 @@ def hiding(secrets: Sequence[str]) -> Generator[None, None, None]:
 
 
 async def ask(
-    turn: Turn,
     settings: Settings,
     post: Callable[[Settings], Awaitable[Reply]],
     mend: Callable[[Settings, bytes], Settings | None],
+    fault: Callable[[int, Mapping[str, str], bytes], UpstreamError],
 ) -> tuple[Reply, Settings]:
     """Post a turn until it is answered; give the reply, and the settings with which it was.
 
     ``mend`` says how to ask again after the body of a refusal (400, 422), None if not at all; settings that were tried
-    before are not tried again. Raises `UpstreamError` for the last answer with an error status.
+    before are not tried again. ``fault`` says what an answer with an error status means: it is raised for the last one.
     """
     tried = [settings]
     while True:
@@ -80,7 +79,7 @@ async def ask(
             body = await reply.read(ERROR_LIMIT)
         mended = mend(settings, body) if reply.status in REFUSALS else None
         if mended is None or mended in tried:
-            raise fault_of_turn(turn, reply.status, reply.headers, body)
+            raise fault(reply.status, reply.headers, body)
         settings = mended
         tried.append(settings)
 
