@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from antiphon.core.deltas import Cited, Finish, Keepsake, Refused, Summary, Text, Thought
 from antiphon.core.thoughts import removed, unsealed, visible
@@ -85,6 +87,21 @@ def test_raw_text_and_a_summary_of_the_upstreams_may_stand_in_one_item() -> None
         item.content,
     )
     assert {item.id: Thinking(text="ab", form="signature", token="t")} == machine.thoughts
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_raw_text_that_is_private_is_kept_and_shown_only_with_all_raw_text(raw: bool) -> None:  # noqa: FBT001 - drawn
+    """The model has it again; a summary that the upstream wrote stands alone where thoughts are not shown."""
+    machine = opened(raw=raw)
+    told = names(machine.feed([Thought("Hm.", is_private=True), Summary("Short.", 0), Finish()]))
+    summary = [f"reasoning_summary_{each}" for each in ("part.added", "text.delta", "text.done", "part.done")]
+    text = ["content_part.added", "reasoning_text.delta", "reasoning_text.done", "content_part.done"]
+    assert [ADDED, *(text if raw else []), *summary, DONE] == told
+    (item,) = machine.finished
+    assert isinstance(item, ReasoningItem)
+    assert ["Short."] == [part.text for part in item.summary]
+    assert ([ReasoningText(text="Hm.")] if raw else UNSET) == item.content
+    assert {item.id: Thinking(text="Hm.")} == machine.thoughts
 
 
 def test_what_an_upstream_wants_back_stands_for_a_thought_that_nobody_sees() -> None:
