@@ -120,7 +120,7 @@ $(DONE)/check $(DONE)/docs $(DONE)/lock: $(DONE)/%: requirements/%.txt $(DONE)/e
 	@$(call install,$<)
 	@touch $@
 
-# Servers that tests start and no package of Python brings.
+# Servers and a browser that tests start and no package of Python brings.
 servers: $(DONE)/servers
 
 $(DONE)/servers: scripts/servers $(DONE)/environment

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from benchmarks.background import ALONE, SHARED
 from benchmarks.chain import chain
+from benchmarks.computer import LONG_RUNS, computer_step
 from benchmarks.driver import WARM, BrokenAnswerError, Heard, Load
 from benchmarks.files import LARGE_FILE
 from benchmarks.mcp import CHAIN, CROWD, mcp_call
@@ -215,6 +216,9 @@ MEASURES = [
     Measure("pictures", "CPU per response, all at once, a JPEG of 1 MB in each", "ms", MANY_PICTURES.show("cpu")),
     Measure("pictures-late", "until each of them is answered (wall)", "ms", MANY_PICTURES.show("late")),
     Measure("pictures-memory", "memory at its height over idle, the same", "MB", MANY_PICTURES.show("memory")),
+    Measure("computer", "CPU per step of computer use, 1280x800, chained", "ms", computer_step),
+    Measure("computer-run", "the same in a run of 50 steps, over its last five", "ms", LONG_RUNS.show("cpu")),
+    Measure("computer-memory", "resident, server and children, in the same run", "MB", LONG_RUNS.show("memory")),
     Measure("document", "pages a second, a PDF of 300 pages of text", "", document),
     Measure("stateless", "CPU per request with 200 items of history, read and sent on", "us", stateless),
     Measure("pure", "CPU per call of a part without I/O", "us", pure),

@@ -132,6 +132,21 @@ GOALS = [
     Goal(title="and with store: false", measure="picture-memory", of="chat, store: false", at_most=3),
     Goal(title="the same for a scripted model", measure="picture-memory", of="scripted, stored", at_most=3),
     Goal(title="and with store: false", measure="picture-memory", of="scripted, store: false", at_most=3),
+    Goal(title="a screenshot adds at most 10 ms to a step", measure="computer", of="a page adds", at_most=10),
+    Goal(
+        title="a run of 50 steps with three screenshots stays as large",
+        measure="computer-memory",
+        of="the newest three, 50",
+        over="the newest three, 5",
+        at_most=1.1,
+    ),
+    Goal(
+        title="and one with all of them",
+        measure="computer-memory",
+        of="all screenshots, 50",
+        over="all screenshots, 5",
+        at_most=1.1,
+    ),
 ]
 
 

@@ -17,7 +17,10 @@ from antiphon.lifecycle import Policy
 from antiphon.lifecycle.describing import Describing
 from antiphon.lifecycle.drawings import Drawings
 from antiphon.lifecycle.filing import Filing, Terms
+from antiphon.lifecycle.guarding import Config as GuardConfig
+from antiphon.lifecycle.guarding import Guarding
 from antiphon.lifecycle.keeping import Keeping
+from antiphon.lifecycle.screens import Screens
 from antiphon.lifecycle.seeing import Seeing
 from antiphon.lifecycle.shelf import Shelf
 from antiphon.outbound import Config, Outbound
@@ -144,6 +147,7 @@ class Shelves:
         self.brush = Brush()
         self.easel = Easel(self.documents, self.brush)
         self.drawings = Drawings(self.easel, self.seeing, self.shelf, deployments or {})
+        self.screens = Screens(self.seeing, Guarding(GuardConfig(), None, self.seeing), most_repeats=5)
         self.keeping = Keeping(self.shelf, Seal(["secret"]), Policy())
 
     async def aclose(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts.reference import DOCS
-from tests.command import serving
+from tests.command import ROOT, serving
 from tests.pages import run_page
 
 if TYPE_CHECKING:
@@ -52,9 +52,38 @@ steps = [{{ call = {{ name = "tool_search", arguments = {{ paths = ["weather"] }
 [[deployments.replies]]
 after_output = true
 steps = [{{ call = {{ name = "weather__now", arguments = {{ city = "Oslo" }} }} }}]
+
+[[deployments]]
+name = "my-vision"
+backend = "scripted"
+
+[[deployments.replies]]
+outputs = 0
+steps = [{{ call = {{ name = "computer", arguments = {{ actions = [{{ type = "screenshot" }}] }} }} }}]
+
+[[deployments.replies]]
+outputs = 1
+steps = [{{ call = {{ name = "computer", arguments = {{ actions = [{{ type = "click", x = 90, y = 90 }}] }} }} }}]
+
+[[deployments.replies]]
+steps = [{{ text = "It is in the cart." }}]
+
+[computer]
+sensitive = ["*/checkout"]
 """
 
 GIVEN = {
+    "computer-use": """
+from io import BytesIO
+from PIL import Image
+def input(question): print(question); return "yes"
+def run(action): print(action.type)
+def page_url(): return "https://shop.example.com/checkout"
+def screenshot():
+    picture = BytesIO()
+    Image.new("RGB", (100, 100), "blue").save(picture, "PNG")
+    return picture.getvalue()
+""",
     "reasoning": """
 TOOLS = [{"type": "function", "name": "calculate", "parameters": {"type": "object", "properties": {}}}]
 def run(call): return "1001"
@@ -68,6 +97,7 @@ CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required"
 """What a page takes for granted."""
 
 TOLD = {
+    "computer-use": r"screenshot\nsensitive_domain: The page at shop\.example\.com .* \nclick\nIt is in the cart.\n",
     "conversations": "You said: What is an antiphon\\?\nYou said: Who sang it\\?\n(message msg_\\w+\n){5}",
     "grammars": "set_timer 1h30m\n",
     "long-conversations": r"\d\n",
@@ -94,5 +124,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.mark.parametrize("page", TOLD)
 def test_a_page_works_as_it_is_written(page: str, address: str, tmp_path: Path) -> None:
     """Its Python runs to the end, and prints what it should."""
-    told = run_page(f"docs/how-to/{page}.md", address, tmp_path, before=GIVEN.get(page, ""))
+    [place] = [path.relative_to(ROOT) for path in DOCS.rglob(f"{page}.md") if path.parent.name != "reference"]
+    told = run_page(str(place), address, tmp_path, before=GIVEN.get(page, ""))
     assert re.fullmatch(TOLD[page], told), told

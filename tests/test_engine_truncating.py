@@ -6,12 +6,15 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from antiphon.backends import UpstreamError, UpstreamFault
 from antiphon.core.deltas import Finish, Text
 from antiphon.core.estimate import estimate
 from antiphon.core.turn import Turn
 from antiphon.engine.truncating import TRIES, Truncating
+from antiphon.protocol.computer import ComputerCall, ComputerCallOutput, Wait
+from antiphon.protocol.content import ComputerScreenshot
 from tests.core.test_cutting import call, message, output
 
 if TYPE_CHECKING:
@@ -162,3 +165,61 @@ async def test_a_model_that_says_nothing_is_heard() -> None:
                 yield deltas
 
     assert [] == await heard(Truncating(Silent(1)), talk(3))
+
+
+def drive(steps: int) -> Turn:
+    """A screen that was looked at so many times."""
+    items: list[Item] = [message("user", "Look.", "msg_0")]
+    for number in range(steps):
+        items.append(ComputerCall(id=f"cu_{number}", call_id=f"c{number}", actions=[Wait()]))
+        screen = ComputerScreenshot(image_url=f"https://example.com/{number}.png")
+        items.append(ComputerCallOutput(id=f"cuo_{number}", call_id=f"c{number}", output=screen))
+    return Turn(items)
+
+
+def screens(turn: Turn) -> list[str]:
+    """The screens that are left."""
+    return [item.id for item in turn.items if isinstance(item, ComputerCallOutput)]
+
+
+async def test_a_turn_loses_old_screens_before_anything_else() -> None:
+    """As many as it takes; that there were others is told."""
+    model = Narrow(100)
+    turn = drive(6)
+    await heard(Truncating(model, estimate(turn) - 1_200 + 1_000), replace(turn, max_output_tokens=1_000))
+    [asked] = model.turns
+    assert ["cuo_2", "cuo_3", "cuo_4", "cuo_5"] == screens(asked)
+    assert len(turn.items) == len(asked.items)
+
+
+async def test_where_fewer_screens_are_not_enough_steps_go_too() -> None:
+    """The last one stays."""
+    model = Narrow(100)
+    await heard(Truncating(model, 2_000), replace(drive(60), max_output_tokens=1_000))
+    [asked] = model.turns
+    assert ["cuo_59"] == screens(asked)
+    assert len(asked.items) < 60
+
+
+async def test_a_refused_turn_has_fewer_screens_and_then_fewer_items() -> None:
+    """The upstream alone knows what is too long."""
+    model = Narrow(10)
+    await heard(Truncating(model), drive(6))
+    shown = [screens(turn) for turn in model.turns]
+    assert 6 == len(shown[0]) > len(shown[1]) > 0
+    assert 13 == len(model.turns[1].items), "the steps were still there"
+    assert len(model.turns[-1].items) <= 10
+
+
+async def test_whole_steps_go_for_an_upstream_that_knows_the_tool() -> None:
+    """A call and its screen together."""
+    model = Narrow(100)
+    turn = drive(6)
+    limit = estimate(turn) - 1_200 + 1_000
+    await heard(Truncating(model, limit, whole_steps=True), replace(turn, max_output_tokens=1_000))
+    [asked] = model.turns
+    assert ["cuo_2", "cuo_3", "cuo_4", "cuo_5"] == screens(asked)
+    assert 9 == len(asked.items)
+    narrow = Narrow(5)
+    await heard(Truncating(narrow, whole_steps=True), turn)
+    assert all(len(turn.items) == 1 + 2 * len(screens(turn)) for turn in narrow.turns)

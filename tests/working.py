@@ -110,9 +110,9 @@ class Process:
         equipping = Equipping(
             drawings=self.shelves.drawings,
             remotes=Remotes(Servers(McpConfig(), outbound, audit=None), approving, {}),
-            tokens=tokens,
             compacting=Compacting(tokens),
             grammars=self.grammars,
+            screens=self.shelves.screens,
             policy=Policy(),
         )
         self.preparing = Preparing(

@@ -63,6 +63,7 @@ SPECIAL: dict[str, dict[str, object]] = {
     "server_error": {},
     "conversation_item_not_found": {"id": "msg_1"},
     "no_following_item": {"id": "rs_1"},
+    "unacknowledged": {"ids": ["cu_sc_1"]},
     "unsupported_parameter": {"param": "reasoning.effort"},
     "unsupported_value": {"param": "reasoning.effort", "value": "xhigh", "supported": ["low", "medium", "high"]},
     "life_over": {"seconds": 3600.0},

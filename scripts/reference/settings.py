@@ -14,7 +14,7 @@ from antiphon.backends import scripted
 from antiphon.backends.llama import Config as Embedded
 from antiphon.backends.scripted import script
 from antiphon.http import auth
-from antiphon.lifecycle import prompts
+from antiphon.lifecycle import guarding, prompts
 from antiphon.store.blob_places import SETTINGS
 from antiphon.tools import image_generation
 from antiphon.tools.mcp import config as mcp
@@ -34,6 +34,7 @@ SECTIONS: dict[str, type[Struct]] = {
     "[files]": config.FileTerms,
     "[documents]": documents.Config,
     "[vision]": config.Vision,
+    "[computer]": guarding.Config,
     "[prompts]": prompts.Config,
     "[websocket]": config.WebSocket,
 }

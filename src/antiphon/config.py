@@ -20,7 +20,7 @@ from platformdirs import user_data_path
 from antiphon import documents, outbound
 from antiphon.backends.llama import Config as Embedded
 from antiphon.http.auth import Config as Auth
-from antiphon.lifecycle import prompts
+from antiphon.lifecycle import guarding, prompts
 from antiphon.protocol.parts import Json
 from antiphon.store import StoreUrlError, sqlite_files
 from antiphon.tools.mcp.config import Config as Mcp
@@ -135,6 +135,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     files: FileTerms = FileTerms()
     documents: documents.Config = documents.Config()
     vision: Vision = Vision()
+    computer: guarding.Config = guarding.Config()
     websocket: WebSocket = WebSocket()
     prompts: prompts.Config = prompts.Config()
     embedded: Embedded = Embedded()

@@ -49,7 +49,7 @@ class Caller:
 
 
 def _wanted(content: Any) -> list[dict[str, Any]]:
-    text = content if isinstance(content, str) else content[0]["text"]
+    text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
     calls: list[dict[str, Any]] = json.loads(text) if text.startswith("[") else []
     return calls
 

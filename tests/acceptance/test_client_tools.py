@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any  # JSON
 
 import pytest
@@ -11,6 +12,7 @@ from openai import OpenAI
 from antiphon.config import Config
 from tests import patient
 from tests.acceptance.calling import calling, told
+from tests.documents.files import quarters, saved
 from tests.oracle import check_event, check_response
 from tests.patient import HANG_SECONDS
 from tests.serving import MEMORY, serving
@@ -54,6 +56,10 @@ class Case:
 
 
 PATCH = {"type": "update_file", "path": "a.txt", "diff": "@@\n-a\n+b"}
+SCREENSHOT = {
+    "type": "computer_screenshot",
+    "image_url": f"data:image/png;base64,{b64encode(saved(quarters(), 'PNG')).decode()}",
+}
 EXIT = {"stdout": "one\n", "stderr": "", "outcome": {"type": "exit", "exit_code": 0}}
 CASES = {
     "function": Case(
@@ -111,6 +117,26 @@ CASES = {
         [ADDED, "apply_patch_call_operation_diff.delta", "apply_patch_call_operation_diff.done", DONE],
         output={"type": "apply_patch_call_output", "status": "completed", "output": "Patched."},
         read="Patched.",
+    ),
+    "computer": Case(
+        {"type": "computer"},
+        ("computer", {"actions": [{"type": "screenshot"}, {"type": "wait"}]}),
+        {
+            "type": "computer_call",
+            "actions": [{"type": "screenshot"}, {"type": "wait"}],
+            "pending_safety_checks": [],
+        },
+        [ADDED, DONE],
+        output={"type": "computer_call_output", "output": SCREENSHOT},
+        read="The screen is shown",
+    ),
+    "computer_use_preview": Case(
+        {"type": "computer_use_preview", "display_width": 800, "display_height": 600, "environment": "browser"},
+        ("computer", {"actions": [{"type": "click", "button": "left", "x": 799, "y": 0}]}),
+        {"type": "computer_call", "action": {"type": "click", "button": "left", "x": 799, "y": 0}},
+        [ADDED, DONE],
+        output={"type": "computer_call_output", "output": SCREENSHOT},
+        read="The screen is shown",
     ),
     "tool_search": Case(
         FIND,
@@ -231,8 +257,8 @@ def test_the_official_client_takes_every_call(official: OpenAI, name: str) -> No
 
 def test_tools_of_all_types_stand_side_by_side(address: str, model: Caller) -> None:
     """Each call is shown as what it is, in order, and all are answered at once."""
-    cases = [CASES[name] for name in CASES if name != "tool_search"]
-    tools = [F, NOTE, CRM, {"type": "shell"}, {"type": "local_shell"}, {"type": "apply_patch"}]
+    cases = [CASES[name] for name in CASES if name not in {"tool_search", "computer_use_preview"}]
+    tools = [F, NOTE, CRM, *({"type": name} for name in ("shell", "local_shell", "apply_patch", "computer"))]
     user = {"role": "user", "content": told(*(case.call for case in cases))}
     response = streamed(address, input=[user], tools=tools)[-1]["response"]
     assert [case.item["type"] for case in cases] == [item["type"] for item in response["output"]]
@@ -249,6 +275,7 @@ def test_tools_of_all_types_stand_side_by_side(address: str, model: Caller) -> N
         ({"type": "function", "name": "f"}, ["f"]),
         ({"type": "shell"}, ["shell"]),
         ({"type": "apply_patch"}, ["apply_patch"]),
+        ({"type": "computer"}, ["computer"]),
         (
             {
                 "type": "allowed_tools",
@@ -262,8 +289,9 @@ def test_tools_of_all_types_stand_side_by_side(address: str, model: Caller) -> N
 )
 def test_a_choice_holds_for_every_type(address: str, choice: dict[str, Any], expected: list[str]) -> None:
     """What is not chosen is not heard, though the model calls it."""
-    tools = [F, NOTE, {"type": "shell"}, {"type": "local_shell"}, {"type": "apply_patch"}]
-    calls = [CASES[name].call for name in ("function", "custom", "shell", "local_shell", "apply_patch")]
+    plain = ("shell", "local_shell", "apply_patch", "computer")
+    tools = [F, NOTE, *({"type": name} for name in plain)]
+    calls = [CASES[name].call for name in ("function", "custom", *plain)]
     response = posted(address, input=told(*calls), tools=tools, tool_choice=choice)
     kinds = {"f": "function_call", "note": "custom_tool_call"}
     called = [item["type"] for item in response["output"] if item["type"] != "message"]

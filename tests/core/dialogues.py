@@ -17,10 +17,13 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
 
+from antiphon.core.actions import Steps
+from antiphon.core.actions import written as steps_written
 from antiphon.core.calls import CallKind, Glimpse, OpenCall, Silent
 from antiphon.core.client_calls import (
     ApplyPatchKind,
     ClientSearchKind,
+    ComputerKind,
     CustomKind,
     LocalShellKind,
     Named,
@@ -48,6 +51,7 @@ from antiphon.core.speech import Manner
 from antiphon.core.turn import Thinking
 from antiphon.core.writing import Shown
 from antiphon.protocol.calls import ImageGenerationCall, McpCall, McpHttpError, McpToolListing, WebSearchCall
+from antiphon.protocol.computer import Click, SafetyCheck, Type, Wait
 from antiphon.protocol.content import Logprob, UrlCitation
 from antiphon.protocol.events import PhaseType, StreamEvent
 from antiphon.protocol.items import MessagePhase, OutputItem
@@ -64,7 +68,8 @@ from antiphon.protocol.response import (
 SEARCH, DRAW, MCP, ASK, GRANTED = "search", "draw", "mcp", "ask", "granted"
 CLIENT, FORBIDDEN = "lookup", "forbidden"
 MEMBER, CUSTOM, SHELL, LOCAL, PATCH, FIND = "crm__look", "note", "shell", "local_shell", "apply_patch", "tool_search"
-OF_CLIENTS = frozenset({CLIENT, MEMBER, CUSTOM, SHELL, LOCAL, PATCH, FIND})
+MOVE = "computer"
+OF_CLIENTS = frozenset({CLIENT, MEMBER, CUSTOM, SHELL, LOCAL, PATCH, FIND, MOVE})
 """What the client runs."""
 NOW = 1_700_000_060
 TOOLS = [McpToolListing(name="look", input_schema={"type": "object"})]
@@ -109,6 +114,7 @@ KINDS: dict[str, CallKind] = {
     LOCAL: LocalShellKind(),
     PATCH: ApplyPatchKind(),
     FIND: ClientSearchKind(),
+    MOVE: ComputerKind(is_single=False),
 }
 GRANTS: dict[str, CallKind] = {GRANTED: McpKind("somewhere", GRANTED, "mcpr_before")}
 PICTURE = "aVZCT1I="
@@ -353,6 +359,14 @@ COMMANDS = st.lists(LINES, max_size=3)
 ENVELOPES = st.builds(
     "*** Begin Patch\n*** {} File: a b\n{}\n*** End Patch".format, st.sampled_from(["Add", "Update", "Delete"]), LINES
 )
+STEPS = st.builds(
+    lambda steps: json.loads(steps_written(steps)),
+    st.builds(
+        Steps,
+        st.lists(st.just(Wait()) | st.builds(Type, text=LINES) | st.just(Click(button="left", x=1, y=2)), max_size=2),
+        st.lists(st.builds(SafetyCheck, id=st.sampled_from(["", "cu_sc_theirs"]), code=LINES), max_size=2),
+    ),
+)
 CALLED = sorted(OF_CLIENTS)
 JSON_OF: dict[str, st.SearchStrategy[object]] = {
     CUSTOM: st.fixed_dictionaries({"input": LINES}, optional={"a": LINES})
@@ -374,6 +388,7 @@ JSON_OF: dict[str, st.SearchStrategy[object]] = {
     | st.fixed_dictionaries({"diff": ENVELOPES})
     | st.fixed_dictionaries({"input": ENVELOPES})
     | ARGUMENTS,
+    MOVE: STEPS | ARGUMENTS,
 }
 """What a model writes for a tool of the client's, well or badly; for the others it is `ARGUMENTS`."""
 PLAIN = st.builds("z{}".format, LINES)
@@ -408,7 +423,14 @@ KEEPSAKES: st.SearchStrategy[list[KeepsakeForm]] = st.lists(
     st.sampled_from(["signature", "redacted", "encrypted"]), max_size=2
 )
 SUMMARIES: st.SearchStrategy[list[str]] = st.just([]) | st.lists(WORDS, max_size=2)
-REASONS: st.SearchStrategy[FinishReason] = st.sampled_from(["stop", "stop", "max_output_tokens", "content_filter"])
+REASONS: st.SearchStrategy[FinishReason] = st.sampled_from([
+    "stop",
+    "stop",
+    "stop",
+    "max_output_tokens",
+    "content_filter",
+    "max_messages",
+])
 
 
 @st.composite

@@ -20,6 +20,7 @@ from antiphon.protocol.calls import (
     UpdateFile,
     WebSearchCall,
 )
+from antiphon.protocol.computer import ComputerCall
 from antiphon.protocol.content import Logprob, OutputText, ReasoningText, RefusalPart, SummaryText
 from antiphon.protocol.events import (
     AnnotationAdded,
@@ -276,6 +277,8 @@ def called_name(item: OutputItem) -> str:
             return str(item.__struct_config__.tag).removesuffix("_call")
         case WebSearchCall():
             return "search"
+        case ComputerCall():
+            return "computer"
         case ImageGenerationCall():
             return "draw"
         case _:

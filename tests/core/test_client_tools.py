@@ -13,6 +13,7 @@ from antiphon.core.calls import FUNCTION
 from antiphon.core.client_calls import (
     ApplyPatchKind,
     ClientSearchKind,
+    ComputerKind,
     CustomKind,
     LocalShellKind,
     Named,
@@ -31,6 +32,8 @@ from antiphon.core.naming import LONGEST
 from antiphon.protocol.tool_settings import CustomGrammar, ShellContainer, ShellLocal
 from antiphon.protocol.tools import (
     ApplyPatchTool,
+    ComputerTool,
+    ComputerUsePreviewTool,
     CustomTool,
     FunctionTool,
     LocalShellTool,
@@ -44,7 +47,20 @@ from antiphon.protocol.tools import (
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
 F = FunctionTool(name="f", parameters=SCHEMA, strict=False)
 LARK = CustomGrammar(syntax="lark", definition='start: "a"')
-NAMES = st.sampled_from(["a", "b", "a__b", "b__a", "shell", "apply_patch", "a_2", "shell_2", "tool_search", "c" * 60])
+PREVIEW = ComputerUsePreviewTool(display_width=1024, display_height=768, environment="browser")
+NAMES = st.sampled_from([
+    "computer",
+    "a",
+    "b",
+    "a__b",
+    "b__a",
+    "shell",
+    "apply_patch",
+    "a_2",
+    "shell_2",
+    "tool_search",
+    "c" * 60,
+])
 FUNCTIONS = st.builds(FunctionTool, name=NAMES) | st.builds(CustomTool, name=NAMES)
 TOOLS: st.SearchStrategy[Any] = (  # any tool
     FUNCTIONS
@@ -55,6 +71,8 @@ TOOLS: st.SearchStrategy[Any] = (  # any tool
         ApplyPatchTool(),
         ToolSearchTool(execution="client"),
         ToolSearchTool(),
+        ComputerTool(),
+        PREVIEW,
     ])
     | st.just(WebSearchTool())
 )
@@ -119,6 +137,8 @@ def test_every_function_has_a_schema_that_holds(tools: list[Tool]) -> None:
         (LocalShellTool(), "local_shell", {"command", "working_directory", "timeout_ms"}, ["command"]),
         (ApplyPatchTool(), "apply_patch", {"type", "path", "diff"}, ["type", "path"]),
         (ToolSearchTool(execution="client"), "tool_search", {"query"}, ["query"]),
+        (ComputerTool(), "computer", {"actions"}, ["actions"]),
+        (PREVIEW, "computer", {"actions"}, ["actions"]),
     ],
 )
 def test_each_type_has_the_arguments_of_its_item(tool: Tool, name: str, members: set[str], required: list[str]) -> None:
@@ -159,6 +179,8 @@ def test_a_grammar_goes_with_its_tool_and_is_told_in_words() -> None:
         (LocalShellTool(), LocalShellKind),
         (ApplyPatchTool(), ApplyPatchKind),
         (ToolSearchTool(execution="client"), ClientSearchKind),
+        (ComputerTool(), ComputerKind),
+        (PREVIEW, ComputerKind),
     ],
 )
 def test_a_call_is_shown_as_what_its_tool_is(tool: Tool, expected: type) -> None:

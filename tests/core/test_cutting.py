@@ -16,8 +16,11 @@ from antiphon.core.cutting import (
     last_said,
     shortened,
     tie,
+    with_fewer_screens,
+    without_old_screens,
 )
-from antiphon.core.estimate import estimate
+from antiphon.core.estimate import estimate, weight
+from antiphon.core.screen import in_words, old_screens
 from antiphon.core.turn import Turn
 from antiphon.protocol.calls import (
     ApplyPatchCall,
@@ -203,3 +206,44 @@ def test_an_empty_turn_stays_empty() -> None:
     turn = Turn([])
     assert turn is dropped(turn, 1)
     assert last_said([]) is None
+
+
+def screens(most: int) -> list[Item]:
+    """Calls of a computer with what it showed."""
+    shown = ComputerScreenshot(file_id="file-1")
+    calls = [
+        (ComputerCall(call_id=f"{number}", actions=[]), ComputerCallOutput(call_id=f"{number}", output=shown))
+        for number in range(most)
+    ]
+    return [message("user"), *(item for pair in calls for item in pair)]
+
+
+@given(st.integers(0, 5), st.integers(0, 5), st.floats(0, 1))
+def test_the_oldest_screenshots_are_told_in_words_as_many_as_they_must(most: int, many: int, part: float) -> None:
+    """The last one stays, and no call goes."""
+    turn = Turn(screens(most))
+    each = weight(old_screens(turn.items, 0)[0], turn) if most else 1.0
+    excess = many * each * part
+    expected = {f"{number}" for number in range(most - 1) if number * each < excess}
+    assert in_words(turn.items, expected) == without_old_screens(turn, excess).items
+
+
+def test_a_turn_without_old_screenshots_stays_the_same() -> None:
+    """Whoever asks again and again sees that nothing is left to go."""
+    for turn in (Turn([]), Turn(screens(1)), Turn([message("user")])):
+        assert turn is without_old_screens(turn, 1e9)
+        assert turn is with_fewer_screens(turn, 1)
+    assert (turn := Turn(screens(3))) is without_old_screens(turn, 0)
+    assert turn is with_fewer_screens(turn, 0)
+
+
+def test_a_share_of_the_screenshots_is_told_in_words() -> None:
+    """Of those that are not the last, in tokens; at least one, until none is left."""
+    turn = Turn(screens(5))
+    assert 3 == len(old_screens(with_fewer_screens(turn, 0.5).items, 0))
+    assert 1 == len(old_screens(with_fewer_screens(turn, 1).items, 0))
+    for _ in range(4):
+        fewer = with_fewer_screens(turn, 0.1)
+        assert len(old_screens(turn.items, 1)) == len(old_screens(fewer.items, 0))
+        turn = fewer
+    assert turn is with_fewer_screens(turn, 0.1)

@@ -24,6 +24,7 @@ from antiphon.protocol.calls import (
     ToolSearchCall,
     WebSearchCall,
 )
+from antiphon.protocol.computer import ComputerCall, Wait
 from antiphon.protocol.events import CommandAdded, CommandDelta, ItemAdded, ItemDelta, ItemPhase, Snapshot
 from antiphon.protocol.items import CustomToolCall, FunctionCall, OutputItem
 from antiphon.protocol.response import Response
@@ -37,6 +38,8 @@ BLANKS: list[ClientItem] = [
     ApplyPatchCall(id="x", status="in_progress", call_id="c", operation=DeleteFile(path="a")),
     LocalShellCall(id="x", status="in_progress", call_id="c", action=ExecAction(command=[])),
     ToolSearchCall(id="x", status="in_progress", call_id="c", execution="client", arguments={}),
+    ComputerCall(id="x", status="in_progress", call_id="c", action=Wait()),
+    ComputerCall(id="x", status="in_progress", call_id="c", actions=[Wait()]),
 ]
 
 

@@ -8,7 +8,7 @@ from base64 import b64encode
 import pytest
 from PIL import Image
 
-from antiphon.core.image_size import Pixels, image_size
+from antiphon.core.image_size import Pixels, image_size, size_of
 
 
 def picture(form: str, **settings: object) -> bytes:
@@ -26,7 +26,7 @@ def url(content: bytes) -> str:
 @pytest.mark.parametrize("form", ["PNG", "GIF", "JPEG", "WEBP"])
 def test_the_size_of_a_picture_is_read(form: str) -> None:
     """Of the four formats that models are shown."""
-    assert Pixels(700, 300) == image_size(url(picture(form)))
+    assert Pixels(700, 300) == image_size(url(picture(form))) == size_of(picture(form))
 
 
 def test_the_size_of_a_webp_without_loss_is_read() -> None:
@@ -71,3 +71,11 @@ def test_a_padded_marker_of_a_jpeg_is_read() -> None:
 def test_a_size_that_cannot_be_told_is_none(broken: str) -> None:
     """Whatever is sent, nothing is raised."""
     assert image_size(broken) is None
+
+
+@pytest.mark.parametrize(
+    "broken", [b"", b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"\x89PNG\r\n\x1a\n" + bytes(30), b"plain text"]
+)
+def test_a_size_that_bytes_do_not_tell_is_none(broken: bytes) -> None:
+    """As little as where they are written in base64."""
+    assert size_of(broken) is None

@@ -7,6 +7,7 @@ import shlex
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from hypothesis import Phase, find, given, settings
 from msgspec import UNSET
@@ -27,6 +28,7 @@ from antiphon.protocol.calls import (
     UpdateFile,
     WebSearchCall,
 )
+from antiphon.protocol.computer import ComputerCall
 from antiphon.protocol.content import OutputText, ReasoningText, RefusalPart, SummaryText
 from antiphon.protocol.events import (
     AnnotationAdded,
@@ -155,6 +157,8 @@ def test_law_8_what_was_said_is_what_is_kept(dialogue: Dialogue) -> None:
                 assert commands(arguments) == item.action.commands
             case ToolSearchCall(status="completed"):
                 assert json.loads(arguments or "{}") == item.arguments
+            case ComputerCall(status="completed"):
+                assert json.loads(arguments)["actions"] == msgspec.to_builtins(item.actions)
             case ApplyPatchCall(status="completed", operation=CreateFile() | UpdateFile() as operation):
                 assert operation.diff in "".join(texts(json.loads(arguments)))
             case _:  # a search keeps what it asked, not how it was called
@@ -412,6 +416,10 @@ REACHED: dict[str, Callable[[Play], bool]] = {
     **{
         kind.__name__: has(kind) for kind in (CustomToolCall, ShellCall, LocalShellCall, ApplyPatchCall, ToolSearchCall)
     },
+    "what is to be done on a screen, after a person was asked": lambda play: any(
+        isinstance(item, ComputerCall) and item.actions and item.pending_safety_checks
+        for item in play.machine.response.output
+    ),
     "a member of a namespace": lambda play: MEMBER in map(called_name, play.machine.response.output),
     "a diff": lambda play: any(isinstance(event, DiffDone) and event.diff for event in play.events),
     "a change that nobody could understand": lambda play: any(

@@ -14,7 +14,7 @@ from antiphon.protocol.request import CreateResponse
 from antiphon.protocol.tools import (
     AllowedTool,
     ApplyPatchTool,
-    ComputerTool,
+    CodeInterpreterTool,
     CustomTool,
     FunctionTool,
     LocalShellTool,
@@ -67,8 +67,8 @@ def test_functions_are_offered_as_they_are_echoed() -> None:
 
 def test_tools_that_cannot_run_here_are_named_once() -> None:
     """The request goes on without them."""
-    offered = offer(asked(SEARCH, F, ComputerTool(), SEARCH))
-    assert ["web_search", "computer"] == offered.unavailable
+    offered = offer(asked(SEARCH, F, CodeInterpreterTool(container="cntr_1"), SEARCH))
+    assert ["web_search", "code_interpreter"] == offered.unavailable
     assert ["f"] == [function.name for function in offered.functions]
 
 

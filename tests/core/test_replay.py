@@ -44,6 +44,7 @@ from tests.core.dialogues import (
     LOCAL,
     MCP,
     MEMBER,
+    MOVE,
     PATCH,
     SHELL,
     Dialogue,
@@ -486,6 +487,7 @@ WRITTEN = {
     LOCAL: '{"command":["ls"]}',
     PATCH: '{"type":"update_file","path":"a","diff":"@@"}',
     FIND: '{"query":"a"}',
+    MOVE: '{"actions":[{"type":"wait"}],"pending_safety_checks":[{"id":""}]}',
 }
 """A call of each tool of the client's."""
 

@@ -23,6 +23,7 @@ from antiphon.protocol.calls import (
     ToolSearchCall,
     WebSearchCall,
 )
+from antiphon.protocol.computer import ComputerCall, SafetyCheck, Wait
 from antiphon.protocol.content import (
     FileCitation,
     InputText,
@@ -204,6 +205,11 @@ def test_a_call_is_opened_with_all_its_names() -> None:
         (ApplyPatchCall(id="apc_0", call_id="c", operation=DeleteFile(path="a")), [ADDED, DONE]),
         (LocalShellCall(id="lsh_0", call_id="c", action=ExecAction(command=["ls"], env={"A": "b"})), [ADDED, DONE]),
         (ToolSearchCall(id="tsc_0", arguments={"paths": ["a"]}), [ADDED, DONE]),
+        (ComputerCall(id="cu_0", call_id="c", actions=[Wait()]), [ADDED, DONE]),
+        (
+            ComputerCall(id="cu_0", call_id="c", action=Wait(), pending_safety_checks=[SafetyCheck(id="cu_sc_0")]),
+            [ADDED, DONE],
+        ),
     ],
 )
 def test_calls_of_the_clients_tools_are_told_as_they_were_made(item: OutputItem, told: list[str]) -> None:

@@ -21,7 +21,7 @@ from antiphon.protocol.calls import (
     ToolSearchOutput,
     WebSearchCall,
 )
-from antiphon.protocol.computer import ComputerCall, ComputerCallOutput, Wait
+from antiphon.protocol.computer import ComputerCall, ComputerCallOutput, SafetyCheck, Wait
 from antiphon.protocol.content import ComputerScreenshot, InputText, OutputText, SummaryText
 from antiphon.protocol.errors import ApiError, ErrorObject
 from antiphon.protocol.items import (
@@ -284,3 +284,79 @@ def test_the_calls_of_every_tool_of_the_clients_are_paired(made: ClientCall, ans
         transcript([made])
     with pytest.raises(ApiError, match=r"No tool call found for [a-z ]+ call output with call_id c\."):
         transcript([answered])
+
+
+# What was to be asked before a computer was moved
+
+CHECKS = [SafetyCheck(id="cu_sc_1"), SafetyCheck(id="cu_sc_2", code="irrelevant_domain", message="Ask.")]
+
+
+def moved(call_id: str, *checks: SafetyCheck) -> ComputerCall:
+    """A call of a computer with these checks."""
+    return ComputerCall(id=f"cu_{call_id}", call_id=call_id, action=Wait(), pending_safety_checks=[*checks])
+
+
+def shown(call_id: str, *ids: str) -> ComputerCallOutput:
+    """What it showed, after a person said yes to these checks."""
+    checks = [SafetyCheck(id=id) for id in ids]
+    return ComputerCallOutput(
+        call_id=call_id, output=ComputerScreenshot(file_id="file-1"), acknowledged_safety_checks=checks
+    )
+
+
+@pytest.mark.parametrize(
+    ("output_of_it", "missing"),
+    [
+        (shown("c"), "['cu_sc_1', 'cu_sc_2']"),
+        (shown("c", "cu_sc_2"), "['cu_sc_1']"),
+        (shown("c", "cu_sc_2", "cu_sc_2"), "['cu_sc_1']"),
+        (shown("c", "cu_sc_3", ""), "['cu_sc_1', 'cu_sc_2']"),
+        (ComputerCallOutput(call_id="c", output=ComputerScreenshot(file_id="f")), "['cu_sc_1', 'cu_sc_2']"),
+        (FunctionCallOutput(call_id="c", output="Done."), "['cu_sc_1', 'cu_sc_2']"),
+    ],
+)
+def test_what_was_done_without_the_leave_that_was_asked_for_is_refused(
+    output_of_it: ClientOutput, missing: str
+) -> None:
+    """Wherever it stands, and whatever says what came of it."""
+    items: list[Item] = [user("a"), moved("c", *CHECKS), output_of_it]
+    for history in (items, [*items, user("b")], [moved("b"), shown("b"), *items]):
+        with pytest.raises(ApiError) as raised:
+            transcript(history)
+        assert words(f"Computer tool has unacknowledged safety check for {missing}") == refused(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("made", "answered"),
+    [
+        (moved("c", *CHECKS), shown("c", "cu_sc_2", "cu_sc_1", "cu_sc_of_another")),
+        (moved("c"), shown("c")),
+        (moved("c"), shown("c", "cu_sc_of_another")),
+        (moved("c"), ComputerCallOutput(call_id="c", output=ComputerScreenshot(file_id="f"))),
+        (moved("c"), FunctionCallOutput(call_id="c", output="Done.")),
+    ],
+)
+def test_what_was_done_with_all_the_leave_that_was_asked_for_is_taken(made: Item, answered: Item) -> None:
+    """Whatever else was said yes to."""
+    assert [made, answered] == transcript([made, answered])
+
+
+def test_leave_for_one_call_is_none_for_another() -> None:
+    """Each call's checks are its own."""
+    items: list[Item] = [moved("a", CHECKS[0]), moved("b", CHECKS[1]), shown("a", "cu_sc_2"), shown("b", "cu_sc_1")]
+    with pytest.raises(ApiError, match=r"unacknowledged safety check for \['cu_sc_1'\]"):
+        transcript(items)
+
+
+def test_of_checks_a_caller_made_up_little_is_sent_back() -> None:
+    """Whatever their number and their length."""
+    checks = [SafetyCheck(id=f"{number}" * 10_000) for number in range(1000)]
+    with pytest.raises(ApiError) as raised:
+        transcript([moved("c", *checks), shown("c")])
+    assert len(raised.value.message) < 3000
+
+
+def test_a_call_of_a_computer_that_was_cut_short_is_left_out() -> None:
+    """As is any that the model never finished."""
+    half = ComputerCall(id="cu_1", call_id="c", status="incomplete", pending_safety_checks=CHECKS)
+    assert [user("a")] == transcript([half, user("a")])

@@ -165,3 +165,44 @@ def test_a_choice_of_an_absent_tool_is_refused(choice: Json, kind: str) -> None:
 def test_a_choice_may_be_of_a_tool_that_the_input_adds(item: Json) -> None:
     """Tools may join on the way."""
     checked(input=[{"role": "user", "content": "hi"}, item], tool_choice={"type": "function", "name": "f"})
+
+
+COMPUTER: Json = {"type": "computer"}
+PREVIEW: Json = {
+    "type": "computer_use_preview",
+    "display_width": 1024,
+    "display_height": 768,
+    "environment": "browser",
+}
+
+
+@pytest.mark.parametrize(
+    ("tools", "name"),
+    [([COMPUTER, PREVIEW], "computer"), ([PREVIEW, PREVIEW], "computer"), ([PREVIEW, COMPUTER], "computer")],
+)
+def test_a_request_has_one_computer(tools: list[Json], name: str) -> None:
+    """Of either kind: a call could not be told apart."""
+    error = refused(tools=[F, *tools])
+    assert (400, "invalid_value", "tools[2].type") == (error.status, error.code, error.param)
+    assert f"Duplicate tool type: '{name}' stands more than once in 'tools'." == error.message
+    checked(tools=[F, tools[0], {"type": "image_generation"}])
+
+
+@pytest.mark.parametrize("side", [0, -1, 32_769, 10**20])
+@pytest.mark.parametrize("name", ["display_width", "display_height"])
+def test_a_display_has_pixels_and_not_too_many(name: str, side: int) -> None:
+    """Nothing is ever divided by its size in vain."""
+    with pytest.raises(ApiError) as caught:
+        read_request(msgspec.json.encode({"model": "m", "tools": [{**PREVIEW, name: side}]}))
+    assert (400, f"tools[0].{name}") == (caught.value.status, caught.value.param)
+
+
+@pytest.mark.parametrize("choice", ["computer", "computer_use", "computer_use_preview"])
+@pytest.mark.parametrize("tool", [COMPUTER, PREVIEW])
+def test_a_computer_is_chosen_by_any_of_its_names(tool: Json, choice: str) -> None:
+    """Whichever it is; where there is none it is no choice."""
+    checked(tools=[tool], tool_choice={"type": choice})
+    checked(tools=[tool], tool_choice={"type": "allowed_tools", "mode": "auto", "tools": [{"type": choice}]})
+    assert f"Tool choice '{choice}' not found in 'tools' parameter." == (
+        refused(tools=[F], tool_choice={"type": choice}).message
+    )

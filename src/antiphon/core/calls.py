@@ -18,7 +18,6 @@ from antiphon.protocol.calls import (
     ToolSearchCall,
     WebSearchCall,
 )
-from antiphon.protocol.computer import ComputerCall
 from antiphon.protocol.events import FunctionArgumentsDone, ItemDelta, ItemPhase, PartialImage, PhaseType, StreamEvent
 from antiphon.protocol.items import FunctionCall, OutputItem
 from antiphon.protocol.parts import ItemStatus
@@ -210,7 +209,7 @@ class Quiet:
 
 
 class Silent(Quiet):
-    """A hosted tool that does not show its arguments while they are written: searches, images, a computer."""
+    """A hosted tool that does not show its arguments while they are written: searches and images."""
 
     hosted = True
 
@@ -246,9 +245,7 @@ class Lost(Quiet):
 def unfinished(item: OutputItem, arguments: str) -> OutputItem:
     """An item that nobody will finish, with the word for that which its type has, if it has one."""
     match item:
-        case (
-            FileSearchCall() | WebSearchCall() | CodeInterpreterCall() | ComputerCall() | ShellCall() | ToolSearchCall()
-        ):
+        case FileSearchCall() | WebSearchCall() | CodeInterpreterCall() | ShellCall() | ToolSearchCall():
             return replace(item, status="incomplete")
         case McpCall():
             return replace(item, status="incomplete", arguments=arguments)

@@ -10,12 +10,15 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
+from antiphon.core.actions import steps_of
 from antiphon.core.argument_reading import CustomReading, LocalShellReading, SearchReading, ShellReading
-from antiphon.core.calls import ClientFunction, Late
+from antiphon.core.calls import ClientFunction, Late, Quiet
 from antiphon.core.drafts import CustomDraft, ShellDraft
 from antiphon.core.patch_reading import PatchReading
 from antiphon.protocol.calls import LocalEnvironment, ShellAction, ShellCall
+from antiphon.protocol.computer import ComputerCall
 from antiphon.protocol.items import CustomToolCall
 
 if TYPE_CHECKING:
@@ -122,3 +125,33 @@ class ApplyPatchKind(ClientKind, Late):
     def reading(self, call: OpenCall) -> Reading:
         """Reads them as they come."""
         return PatchReading(call)
+
+
+class ComputerKind(Late, Quiet):
+    """A computer: what is to be done on it is told when it is whole and checked, as `antiphon.core.actions` writes it.
+
+    ``is_single``: with the older tool, a call has one action and no list.
+    """
+
+    prefix = "cu"
+    hosted = False
+
+    def __init__(self, *, is_single: bool) -> None:
+        self._is_single = is_single
+
+    def item(self, call: OpenCall) -> ComputerCall:
+        """The call; one that is not whole has no actions, and is never completed."""
+        steps = steps_of(call.arguments) if call.status == "completed" else None
+        if steps is None or not steps.actions:
+            status = "incomplete" if call.status == "completed" else call.status
+            return ComputerCall(id=call.id, call_id=call.call_id, status=status)
+        checks = [
+            check if check.id else replace(check, id=f"cu_sc_{call.id.partition('_')[2]}{index:x}")
+            for index, check in enumerate(steps.pending_safety_checks)
+        ]
+        blank = ComputerCall(id=call.id, call_id=call.call_id, status=call.status, pending_safety_checks=checks)
+        return replace(blank, action=steps.actions[0]) if self._is_single else replace(blank, actions=steps.actions)
+
+    def wrote_all(self, call: OpenCall) -> list[StreamEvent]:
+        """The item itself, which begins and ends at once."""
+        return [call.place.added(replace(self.item(call), status="in_progress"))]

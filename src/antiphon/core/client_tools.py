@@ -1,7 +1,8 @@
 """The tools that a client runs, of every type, as functions that any model can call, and how their calls are shown.
 
 A model knows functions alone. A custom tool is one with the argument ``input``; shells, patches and a client's search
-for tools have arguments like the fields of their items; the members of a namespace have its name before their own.
+for tools have arguments like the fields of their items, and a computer those of `antiphon.core.computer_function`; the
+members of a namespace have its name before their own.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 from msgspec import Raw, Struct
 
+from antiphon.core import computer_function
 from antiphon.core.calls import FUNCTION, CallKind
 from antiphon.core.client_calls import (
     ApplyPatchKind,
     ClientSearchKind,
+    ComputerKind,
     CustomKind,
     LocalShellKind,
     Named,
@@ -26,6 +29,8 @@ from antiphon.core.turn import Function
 from antiphon.protocol.tool_settings import CustomGrammar, ShellContainer, ShellContainerReference
 from antiphon.protocol.tools import (
     ApplyPatchTool,
+    ComputerTool,
+    ComputerUsePreviewTool,
     CustomTool,
     FunctionTool,
     LocalShellTool,
@@ -38,7 +43,16 @@ from antiphon.protocol.tools import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-RunByClient: TypeAlias = FunctionTool | CustomTool | ShellTool | LocalShellTool | ApplyPatchTool | ToolSearchTool
+RunByClient: TypeAlias = (
+    FunctionTool
+    | CustomTool
+    | ShellTool
+    | LocalShellTool
+    | ApplyPatchTool
+    | ToolSearchTool
+    | ComputerTool
+    | ComputerUsePreviewTool
+)
 Key: TypeAlias = tuple[str, str, str]
 
 _NO_PARAMETERS: dict[str, object] = {"type": "object", "properties": {}}
@@ -100,6 +114,8 @@ def is_run_by_client(tool: Tool) -> bool:
             return tool.execution == "client"
         case FunctionTool() | CustomTool() | ShellTool() | LocalShellTool() | ApplyPatchTool() | NamespaceTool():
             return True
+        case ComputerTool() | ComputerUsePreviewTool():
+            return True
         case _:
             return False
 
@@ -129,6 +145,13 @@ def function_of(client: ClientTool) -> Function:
             kinds = ["create_file", "update_file", "delete_file"]
             properties = {"type": {"type": "string", "enum": kinds}, "path": _TEXT, "diff": _TEXT}
             return _made(client, _PATCH, _object(properties, "type", "path"))
+        case ComputerTool() | ComputerUsePreviewTool():
+            return Function(
+                name=client.name,
+                parameters=computer_function.parameters(tool),
+                description=computer_function.description(tool),
+                tool=tool,
+            )
         case search:
             return _made(
                 client,
@@ -153,6 +176,8 @@ def kind_of(client: ClientTool) -> CallKind:
             return LocalShellKind()
         case ApplyPatchTool():
             return ApplyPatchKind()
+        case ComputerTool() | ComputerUsePreviewTool():
+            return ComputerKind(is_single=isinstance(tool, ComputerUsePreviewTool))
         case _:
             return ClientSearchKind()
 
@@ -170,6 +195,8 @@ def _one_by_one(tools: Iterable[Tool]) -> Iterable[tuple[RunByClient, str | None
                 yield from ((member, tool.name) for member in tool.tools)
             case FunctionTool() | CustomTool() | LocalShellTool() | ApplyPatchTool():
                 yield tool, None
+            case ComputerTool() | ComputerUsePreviewTool():
+                yield tool, None
             case ShellTool() | ToolSearchTool() if is_run_by_client(tool):
                 yield tool, None
             case _:
@@ -183,6 +210,8 @@ def _name(tool: RunByClient, namespace: str | None, taken: set[str]) -> str:
                 return free_name(tool.name, taken)
             name = member_name(namespace, tool.name)
             return name if name not in taken else free_name(digested_name(namespace, tool.name), taken)
+        case ComputerTool() | ComputerUsePreviewTool():
+            return free_name(computer_function.NAME, taken)
         case _:
             return free_name(tool.type, taken)
 

@@ -1,4 +1,4 @@
-"""What may be left out of a turn that is too long: whole groups of items, the oldest first.
+"""What may be left out of a turn that is too long: screenshots, and whole groups of items, the oldest first.
 
 A call stays with its output and a thought with what it led to. Instructions, a summary of what was said before, the
 last thing that the user said and the last group are never left out.
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from antiphon.core.estimate import weight
+from antiphon.core.screen import in_words, old_screens
 from antiphon.protocol.calls import LocalShellCallOutput, McpApprovalRequest, McpApprovalResponse
 from antiphon.protocol.content import InputText
 from antiphon.protocol.items import Message, ReasoningItem, answered, called
@@ -77,6 +78,23 @@ def is_said(item: Item) -> bool:
 def last_said(items: Sequence[Item]) -> Item | None:
     """The last thing that the user said; None where the user said nothing."""
     return next((item for item in reversed(items) if is_said(item)), None)
+
+
+def without_old_screens(turn: Turn, excess: float) -> Turn:
+    """The turn with its oldest screenshots told in words, as many as cost ``excess`` tokens; the last one stays."""
+    old: set[str] = set()
+    gone = 0.0
+    for output in old_screens(turn.items, 1):
+        if gone < excess:
+            gone += weight(output, turn)
+            old.add(output.call_id)
+    return replace(turn, items=in_words(turn.items, old)) if old else turn
+
+
+def with_fewer_screens(turn: Turn, share: float) -> Turn:
+    """The turn without the oldest ``share`` (0 to 1) of its screenshots, in tokens; the same where there is but one."""
+    most = sum(weight(output, turn) for output in old_screens(turn.items, 1))
+    return without_old_screens(turn, most * share) if most else turn
 
 
 def shortened(turn: Turn, excess: float) -> Turn:

@@ -26,7 +26,7 @@ from antiphon.protocol.events import PhaseType
 from antiphon.protocol.items import MessagePhase, OutputItem
 from antiphon.protocol.response import Usage
 
-FinishReason = Literal["stop", "max_output_tokens", "content_filter", "steered"]
+FinishReason = Literal["stop", "max_output_tokens", "max_messages", "content_filter", "steered"]
 KeepsakeForm = Literal["signature", "redacted", "encrypted"]
 
 

@@ -21,6 +21,7 @@ from antiphon.protocol.calls import (
     ShellCall,
     ToolSearchCall,
 )
+from antiphon.protocol.computer import ComputerCall
 from antiphon.protocol.events import (
     CommandAdded,
     CommandDelta,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from antiphon.protocol.items import OutputItem
     from antiphon.protocol.parts import ItemStatus
 
-ClientItem = CustomToolCall | ShellCall | LocalShellCall | ApplyPatchCall | ToolSearchCall
+ClientItem = CustomToolCall | ShellCall | LocalShellCall | ApplyPatchCall | ToolSearchCall | ComputerCall
 
 
 class Draft(Protocol):
@@ -212,8 +213,8 @@ class PatchDraft:
 class WholeDraft:
     """A call that no event of its own tells: it is blank until it is done."""
 
-    def __init__(self, blank: LocalShellCall | ToolSearchCall) -> None:
-        self._blank: LocalShellCall | ToolSearchCall = blank
+    def __init__(self, blank: LocalShellCall | ToolSearchCall | ComputerCall) -> None:
+        self._blank: LocalShellCall | ToolSearchCall | ComputerCall = blank
 
     def item(self, status: ItemStatus) -> OutputItem:
         """The call."""
@@ -260,7 +261,7 @@ def is_clients(item: OutputItem) -> TypeGuard[ClientItem]:
             return not isinstance(item.environment, ContainerReference)
         case ToolSearchCall():
             return item.execution == "client"
-        case CustomToolCall() | LocalShellCall() | ApplyPatchCall():
+        case CustomToolCall() | LocalShellCall() | ApplyPatchCall() | ComputerCall():
             return True
         case _:
             return False
@@ -298,6 +299,8 @@ def told_whole(item: ClientItem, place: Place) -> list[StreamEvent]:
             return [place.added(patch.item("in_progress")), *patch.write(diff), *patch.close()]
         case LocalShellCall():
             return [place.added(replace(item, status="in_progress", action=ExecAction(command=[])))]
+        case ComputerCall():
+            return [place.added(replace(item, status="in_progress"))]
         case search:
             return [place.added(replace(search, status="in_progress", arguments={}))]
 

@@ -1,4 +1,4 @@
-"""How many pixels an image has, from the first bytes of its base64: no image is decoded, however large it is."""
+"""How many pixels an image has, from its first bytes or those of its base64: none is decoded, however large it is."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ class Pixels(Struct, frozen=True):
     height: int
 
 
+def size_of(content: bytes) -> Pixels | None:
+    """The size of an image; None where it is no PNG, JPEG, GIF or WebP."""
+    return _sized(lambda at, length: content[at : at + length])
+
+
 def image_size(url: str) -> Pixels | None:
     """The size of the image of a data URL; None where it lies elsewhere, or is no PNG, JPEG, GIF or WebP."""
     start = url.find(",", 0, _HEADER_CHARACTERS) + 1
@@ -41,6 +46,10 @@ def image_size(url: str) -> Pixels | None:
             return b""
         return read[at % 3 :][:length]
 
+    return _sized(peek)
+
+
+def _sized(peek: Peek) -> Pixels | None:
     found = _found(peek)
     return found if found is not None and found.width and found.height else None
 

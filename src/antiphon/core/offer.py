@@ -7,7 +7,7 @@ such a tool is refused (Responses API reference, section 11, 25).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
@@ -26,14 +26,20 @@ from antiphon.protocol.refusals import tool_unavailable
 from antiphon.protocol.request import CreateResponse
 from antiphon.protocol.tools import (
     AllowedTool,
+    ComputerTool,
+    ComputerUsePreviewTool,
     ImageGenerationTool,
     McpTool,
     Tool,
     ToolChoice,
     ToolChoiceAllowed,
     ToolChoiceApplyPatch,
+    ToolChoiceComputer,
+    ToolChoiceComputerUse,
+    ToolChoiceComputerUsePreview,
     ToolChoiceCustom,
     ToolChoiceFunction,
+    ToolChoiceHosted,
     ToolChoiceImageGeneration,
     ToolChoiceMcp,
     ToolChoiceShell,
@@ -70,14 +76,21 @@ class SearchTool(Struct, frozen=True):
     deferred: list[Deferred]
 
 
+class Computer(Struct, frozen=True):
+    """The computer that the client moves: the name under which the model knows it, and the tool."""
+
+    name: str
+    tool: ComputerTool | ComputerUsePreviewTool
+
+
 class Offer(Struct, frozen=True):
     """What the model is offered, and the types of the tools that it is not.
 
     ``allowed`` names the only functions that may be called; None: every one. ``clients`` says how the calls of a
     client's tools are shown, where they are no plain functions. ``remote`` has the tools of MCP servers. Both go by the
     name under which the model knows a tool. ``handed_over`` are the tools that the upstream runs itself.
-    ``may_grow``: a server has not said yet what it has, or a search may find more. ``drawing`` and ``search`` are the
-    tools that draw and that look for tools.
+    ``may_grow``: a server has not said yet what it has, or a search may find more. ``drawing``, ``search`` and
+    ``computer`` are the tools that draw, that look for tools, and that move a computer.
     """
 
     functions: list[Function]
@@ -90,6 +103,7 @@ class Offer(Struct, frozen=True):
     may_grow: bool = False
     drawing: DrawingTool | None = None
     search: SearchTool | None = None
+    computer: Computer | None = None
 
 
 def offer(
@@ -99,16 +113,18 @@ def offer(
     loaded: Sequence[Tool] = (),
     hands_over: bool = False,
     pictures: int = 0,
+    is_blind: bool = False,
 ) -> Offer:
     """Read the tools and the choice of a request. Raises ``ApiError`` where the choice demands what cannot run here.
 
     ``listed`` has the tools of the servers by label, as far as they are known: what the choice demands of others may
     still turn up. ``loaded`` are the tools that searches in the conversation found. ``hands_over``: the upstream runs
-    the tools of MCP servers itself. ``pictures``: how many stand in the conversation.
+    the tools of MCP servers itself. ``pictures``: how many stand in the conversation. ``is_blind``: the model
+    is shown no screen, and can move no computer.
     """
     listed = listed or {}
     servers = [tool for tool in request.tools if isinstance(tool, McpTool)]
-    shown = _shown(request, {} if hands_over else listed, loaded, pictures)
+    shown = _shown(request, {} if hands_over else listed, loaded, pictures, is_blind=is_blind)
     may_grow = shown.search is not None or any(hands_over or each.server_label not in listed for each in servers)
     chosen = _Choosing(request, shown, may_grow=may_grow).choice()
     kinds = kinds_of(shown.clients)
@@ -122,13 +138,14 @@ def offer(
         shown.functions,
         chosen,
         allowed,
-        unavailable=list(dict.fromkeys(tool.type for tool in request.tools if not _runs_here(tool))),
+        unavailable=list(dict.fromkeys(tool.type for tool in request.tools if not _runs_here(tool, is_blind=is_blind))),
         clients=kinds,
         remote=shown.remote,
         handed_over=list(servers) if hands_over else [],
         may_grow=may_grow,
         drawing=shown.drawing,
         search=shown.search,
+        computer=next((Computer(each.name, each.tool) for each in shown.clients if _is_computer(each.tool)), None),
     )
 
 
@@ -142,10 +159,10 @@ class _Shown(Struct, frozen=True):
     search: SearchTool | None
 
 
-def _shown(request: CreateResponse, listed: Listed, loaded: Sequence[Tool], pictures: int) -> _Shown:
+def _shown(request: CreateResponse, listed: Listed, loaded: Sequence[Tool], pictures: int, *, is_blind: bool) -> _Shown:
     """Each tool under a name of its own: the client's first, for they are called by the names that they have."""
     tools, named = request.tools, _named(request.tool_choice)
-    clients = _in_sight(tools, loaded, named)
+    clients = _with_one_computer(_in_sight(tools, loaded, named), is_blind=is_blind)
     functions = [function_of(client) for client in clients]
     search = _search(tools, loaded, {function.name for function in functions})
     if search is not None:
@@ -158,8 +175,21 @@ def _shown(request: CreateResponse, listed: Listed, loaded: Sequence[Tool], pict
     return _Shown(functions, clients, remote, drawing, search)
 
 
-def _runs_here(tool: Tool) -> bool:
+def _runs_here(tool: Tool, *, is_blind: bool) -> bool:
+    if is_blind and _is_computer(tool):
+        return False
     return isinstance(tool, McpTool | ImageGenerationTool | ToolSearchTool) or is_run_by_client(tool)
+
+
+def _is_computer(tool: Tool) -> TypeGuard[ComputerTool | ComputerUsePreviewTool]:
+    return isinstance(tool, ComputerTool | ComputerUsePreviewTool)
+
+
+def _with_one_computer(clients: list[ClientTool], *, is_blind: bool) -> list[ClientTool]:
+    """The tools with one computer at most, the first: what a search finds may be another."""
+    computers = [each for each in clients if _is_computer(each.tool)]
+    dropped = computers if is_blind else computers[1:]
+    return [each for each in clients if each not in dropped]
 
 
 def _in_sight(tools: list[Tool], loaded: Sequence[Tool], named: set[Named]) -> list[ClientTool]:
@@ -267,16 +297,27 @@ class _Choosing:
                 return Choice("required")
             case ToolChoiceFunction(name=name) | ToolChoiceCustom(name=name) as named:
                 return Choice("required", self._client(named.type, name, named.namespace) or [name])
-            case ToolChoiceShell() | ToolChoiceApplyPatch() as demanded if self._client(demanded.type):
-                return Choice("required", self._client(demanded.type))
             case ToolChoiceMcp() as demanded:
                 return Choice("required", self._demanded(demanded))
-            case ToolChoiceImageGeneration() if self._drawing is not None:
-                return Choice("required", [self._drawing.name])
             case ToolChoiceAllowed() as allowed:
                 return self._allowed(allowed)
             case demanded:
-                raise tool_unavailable(demanded.type, param="tool_choice")
+                names = self._of_type(demanded)
+                if not names:
+                    raise tool_unavailable(demanded.type, param="tool_choice")
+                return Choice("required", names)
+
+    def _of_type(self, demanded: ToolChoiceHosted) -> list[str]:
+        """The tool that has no name of its own, if it is there."""
+        match demanded:
+            case ToolChoiceShell() | ToolChoiceApplyPatch():
+                return self._client(demanded.type)
+            case ToolChoiceComputer() | ToolChoiceComputerUse() | ToolChoiceComputerUsePreview():
+                return self._computers
+            case ToolChoiceImageGeneration() if self._drawing is not None:
+                return [self._drawing.name]
+            case _:
+                return []
 
     def _demanded(self, demanded: ToolChoiceMcp) -> list[str]:
         tool = demanded.name if isinstance(demanded.name, str) else None
@@ -302,6 +343,8 @@ class _Choosing:
                 return self._of_server(label, tool.name if isinstance(tool.name, str) else None)
             case AllowedTool(type="image_generation") if self._drawing is not None:
                 return [self._drawing.name]
+            case AllowedTool(type="computer" | "computer_use" | "computer_use_preview"):
+                return self._computers
             case AllowedTool(type="tool_search") if self._search is not None:
                 return [self._search.name]
             case _:
@@ -322,6 +365,10 @@ class _Choosing:
         if name is not None:
             found = [client for client in found if client.namespace is None] or found
         return [client.name for client in found]
+
+    @property
+    def _computers(self) -> list[str]:
+        return [client.name for client in self._clients if _is_computer(client.tool)]
 
     def _of_server(self, label: str, tool: str | None) -> list[str]:
         """The names of a server's tools for the model, or of one of them."""

@@ -14,6 +14,7 @@ from antiphon.core.place import EndStatus, Place
 from antiphon.core.prose import REASONING, REFUSAL, SUMMARY, TEXT
 from antiphon.core.writing import OpenPart
 from antiphon.protocol.calls import ApplyPatchCall, LocalShellCall, ShellCall, ToolSearchCall
+from antiphon.protocol.computer import ComputerCall
 from antiphon.protocol.content import MessagePart, OutputText, RefusalPart
 from antiphon.protocol.events import Snapshot, SnapshotType
 from antiphon.protocol.items import CustomToolCall, FunctionCall, Message, OutputItem, ReasoningItem
@@ -66,7 +67,7 @@ def _item(item: OutputItem, place: Place) -> list[StreamEvent]:
             return _thought(item, place)
         case FunctionCall():
             return _function_call(item, place)
-        case CustomToolCall() | ShellCall() | LocalShellCall() | ApplyPatchCall() | ToolSearchCall():
+        case CustomToolCall() | ShellCall() | LocalShellCall() | ApplyPatchCall() | ToolSearchCall() | ComputerCall():
             return [*told_whole(item, place), place.done(item)]
         case whole:  # what tools of the server did is shown by its end
             return [place.added(whole), place.done(whole)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import TYPE_CHECKING, TypeGuard, get_args
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from antiphon.protocol.calls import (
     ApplyPatchCall,
@@ -42,7 +42,13 @@ from antiphon.protocol.items import (
     Message,
     ReasoningItem,
 )
-from antiphon.protocol.refusals import invalid_encrypted_content, item_not_found, no_call_for_output, no_output_for_call
+from antiphon.protocol.refusals import (
+    invalid_encrypted_content,
+    item_not_found,
+    no_call_for_output,
+    no_output_for_call,
+    unacknowledged,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -193,22 +199,34 @@ def is_spoken(item: Item) -> bool:
 
 def _outputs(items: list[Item]) -> dict[str, ClientOutput]:
     """The outputs by call id, each after its call. Kinds need not match: a client may answer any call as a function."""
-    called: set[str] = set()
+    called: dict[str, ClientCall] = {}
     outputs: dict[str, ClientOutput] = {}
     for item in items:
         if _is_call(item):
             call_id = _called(item)
             if call_id in called:
                 raise _twice(call_id)
-            called.add(call_id)
+            called[call_id] = item
         elif _is_output(item):
             call_id = _answered(item)
             if call_id not in called:
                 raise no_call_for_output(call_id, kind=_kind(item))
             if call_id in outputs:
                 raise _twice(call_id)
+            _expect_leave(called[call_id], item)
             outputs[call_id] = item
     return outputs
+
+
+def _expect_leave(call: ClientCall, output: ClientOutput) -> None:
+    """What was to be asked of a person before a computer was moved must have been asked."""
+    if not isinstance(call, ComputerCall) or not call.pending_safety_checks:
+        return
+    given = output.acknowledged_safety_checks if isinstance(output, ComputerCallOutput) else UNSET
+    acknowledged = {check.id for check in given or []}
+    missing = [check.id for check in call.pending_safety_checks if check.id not in acknowledged]
+    if missing:
+        raise unacknowledged(missing)
 
 
 def _is_call(item: Item) -> TypeGuard[ClientCall]:

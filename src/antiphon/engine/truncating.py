@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING
 
 from antiphon.backends import UpstreamError
-from antiphon.core.cutting import dropped, shortened
+from antiphon.core.cutting import dropped, shortened, with_fewer_screens, without_old_screens
 from antiphon.core.estimate import estimate
 
 if TYPE_CHECKING:
@@ -33,12 +33,14 @@ ANSWER_SHARE = 1 / 8
 class Truncating:
     """Asks another backend, for shorter turns if need be. ``window``: tokens that its model reads and writes at most.
 
-    What the other backend holds is let go of by whoever made it.
+    Old screenshots go first; with ``whole_steps``, which an upstream wants that knows the computer itself, only with
+    the calls that they answer. What the other backend holds is let go of by whoever made it.
     """
 
-    def __init__(self, backend: Backend, window: int | None = None) -> None:
+    def __init__(self, backend: Backend, window: int | None = None, *, whole_steps: bool = False) -> None:
         self._backend = backend
         self._window = window
+        self._whole_steps = whole_steps
 
     async def stream(self, turn: Turn) -> AsyncGenerator[list[Delta], None]:
         """Ask, and ask again without the oldest items as long as the turn is refused as too long.
@@ -61,7 +63,7 @@ class Truncating:
             try:
                 return await anext(heard, nothing), heard
             except UpstreamError as error:
-                shorter = dropped(asked, SHARE)
+                shorter = self._shorter(asked)
                 if error.fault != "context_length_exceeded" or shorter is asked or not tries_left:
                     raise
             _tell(asked, shorter)
@@ -75,15 +77,23 @@ class Truncating:
         if self._window is None:
             return turn
         room = self._window - (turn.max_output_tokens or int(self._window * ANSWER_SHARE))
-        excess = estimate(turn) - room
-        shorter = shortened(turn, excess) if excess > 0 else turn
+        shorter = turn
+        if (excess := estimate(turn) - room) > 0 and not self._whole_steps:
+            shorter = without_old_screens(turn, excess)
+            excess = estimate(shorter) - room
+        if excess > 0:
+            shorter = shortened(shorter, excess)
         if shorter is not turn:
             _tell(turn, shorter)
         return shorter
 
+    def _shorter(self, turn: Turn) -> Turn:
+        """A refused turn with less in it; the same where nothing can be left out any more."""
+        fewer = turn if self._whole_steps else with_fewer_screens(turn, 1 - SHARE)
+        return dropped(turn, SHARE) if fewer is turn else fewer
+
 
 def _tell(turn: Turn, shorter: Turn) -> None:
-    log.info(
-        "context truncated",
-        extra={"action": "context_truncated", "dropped": len(turn.items) - len(shorter.items)},
-    )
+    kept = {id(item) for item in shorter.items}
+    dropped_items = sum(id(item) not in kept for item in turn.items)
+    log.info("context truncated", extra={"action": "context_truncated", "dropped": dropped_items})

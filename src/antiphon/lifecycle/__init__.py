@@ -7,10 +7,11 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct, to_builtins
+from msgspec import Struct, UnsetType, to_builtins
 
 from antiphon.backends import Backend
 from antiphon.core.echo import without_secret_keys, without_secrets
+from antiphon.core.screen import Coordinates
 from antiphon.core.transcript import Said
 from antiphon.core.turn import Output, Thinking
 from antiphon.engine.task import Task
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 EVERY_MODEL = "*"
 DAY_SECONDS = 86_400
+LOW_SIDE = 512
+"""The longer edge, in pixels, of a picture of low detail."""
 
 
 class Caller(Struct, frozen=True):
@@ -53,9 +56,12 @@ class Deployment(Struct, frozen=True):
     that are named by a URL are fetched here and handed on as data. ``raw_thoughts``: reasoning is shown as it is.
     ``recalls_thoughts``: the model sees again what it thought in all turns, not in the last one alone.
     ``context_window``: how many tokens it reads and writes at most, if that is known.
-    ``vision``: it sees images, whose longer edge has ``image_side`` pixels at most. ``read_files``: documents are read
+    ``vision``: it sees images, whose longer edge has ``image_side`` pixels at most; ``is_blind``: it does not, nor is
+    it told what they show. ``read_files``: documents are read
     here and handed on as text, and as pictures of their pages where ``shows_pages``; else their content is.
-    ``pass_through``: its upstream runs the tools of MCP servers itself.
+    ``pass_through``: its upstream runs the tools of MCP servers itself. ``native_tools``: the types of the client's
+    tools that its upstream knows itself. ``screenshots``: how many of the newest screenshots it is shown, if not all;
+    ``coordinates``: how its model points.
     """
 
     name: str
@@ -66,10 +72,18 @@ class Deployment(Struct, frozen=True):
     recalls_thoughts: bool = False
     context_window: int | None = None
     vision: bool = True
+    is_blind: bool = False
     image_side: int = 2048
     read_files: bool = True
     shows_pages: bool = False
     pass_through: bool = False
+    native_tools: frozenset[str] = frozenset()
+    screenshots: int | None = None
+    coordinates: Coordinates = "pixels"
+
+    def side(self, detail: str | UnsetType) -> int:
+        """The longer edge, in pixels, of a picture that its model is shown in this detail."""
+        return min(self.image_side, LOW_SIDE) if detail == "low" else self.image_side
 
 
 class Policy(Struct, frozen=True):

@@ -73,7 +73,7 @@ class Compacting:
     """Sums conversations up, and reads its summaries."""
 
     def __init__(self, tokens: Tokens) -> None:
-        self._tokens = tokens
+        self.tokens = tokens
 
     async def compacted(
         self, turn: Turn, backend: Backend, tenant: str, *, stands_alone: bool, window: int | None = None
@@ -90,7 +90,7 @@ class Compacting:
         notes = _Notes(turn, asked.backend, asked.window)
         text = await notes.of(told(old, turn))
         summary = Summary(text, stands_alone=stands_alone, kept=kept)
-        sealed = self._tokens.seal("summary", _encode(Sealed(VERSION, summary)), asked.tenant)
+        sealed = self.tokens.seal("summary", _encode(Sealed(VERSION, summary)), asked.tenant)
         log.info(
             "context compacted",
             extra={"action": "context_compacted", "items": len(old), "characters": len(text), "turns": notes.turns},
@@ -111,7 +111,7 @@ class Compacting:
     def _opened(self, compaction: Compaction, tenant: str) -> Summary:
         if len(compaction.encrypted_content) > MOST_CHARACTERS_OF_A_TOKEN:
             raise invalid_encrypted_content(compaction.id)
-        plain = self._tokens.open("summary", compaction.encrypted_content, tenant, compaction.id, is_kept=True)
+        plain = self.tokens.open("summary", compaction.encrypted_content, tenant, compaction.id, is_kept=True)
         try:
             sealed = _decode(plain)
         except msgspec.MsgspecError as error:

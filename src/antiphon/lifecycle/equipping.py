@@ -24,6 +24,7 @@ from antiphon.engine.task import Equipment, Opening, Task
 from antiphon.engine.truncating import Truncating
 from antiphon.lifecycle import Caller, Deployment, History, Order
 from antiphon.lifecycle.remotes import Party, known_lists, listed
+from antiphon.lifecycle.screens import Past, is_native
 from antiphon.protocol.items import CompactionTrigger
 from antiphon.protocol.response import Response
 from antiphon.tools.tool_search import ToolSearch
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from antiphon.lifecycle.compacting import Compacting
     from antiphon.lifecycle.drawings import Drawings
     from antiphon.lifecycle.remotes import Remotes
-    from antiphon.lifecycle.tokens import Tokens
+    from antiphon.lifecycle.screens import Screens
     from antiphon.protocol.calls import McpToolListing
     from antiphon.protocol.items import Item, OutputItem
     from antiphon.protocol.request import CreateResponse
@@ -71,15 +72,15 @@ class Equipping:
         *,
         drawings: Drawings,
         remotes: Remotes,
-        tokens: Tokens,
         compacting: Compacting,
         grammars: Grammars,
+        screens: Screens,
         policy: Policy,
     ) -> None:
         self.drawings = drawings
+        self._screens = screens
         self.remotes = remotes
         self.grammars = grammars
-        self._tokens = tokens
         self._compacting = compacting
         self._policy = policy
 
@@ -97,11 +98,11 @@ class Equipping:
             granted = self.remotes.granted(items, servers, decided)
             consent = consented(seen, granted)
             seen, outputs = consent.items, {**outputs, **consent.outputs}
-        items = pointed_first(transcript(seen), order.pointed)
-        shown = pictures(items, order.pointed) if order.painter is not None else []
+        whole = pointed_first(transcript(seen), order.pointed)
+        shown = pictures(whole, order.pointed) if order.painter is not None else []
         kit = Kit(case, servers, known_lists(order, case.context.items), pictures=len(shown))
         offered = kit.offered([])
-        items = await self.drawings.seeing.seen(items, deployment, caller, draws=offered.drawing is not None)
+        items = await self._screens.seen(whole, offered, deployment, caller)
         if not deployment.vision:
             outputs = dict[str, Output]({id: in_words(output) for id, output in outputs.items()})
         turn = _turn(case, offered, [*order.preface, *items], outputs)
@@ -110,7 +111,7 @@ class Equipping:
         return Task(
             response=case.response,
             turn=turn,
-            backend=self._backend(case, offered),
+            backend=await self._backend(case, offered, Past(whole, items)),
             tools={**tools, **_search(offered)},
             clients=offered.clients,
             grants=granted,
@@ -125,16 +126,19 @@ class Equipping:
             purpose="compact" if is_triggered else "answer",
         )
 
-    def _backend(self, case: Case, offered: Offer) -> Backend:
-        """Who answers; with what keeps calls to grammars, and turns within the window, where that is asked for.
+    async def _backend(self, case: Case, offered: Offer, past: Past) -> Backend:
+        """Who answers; with what keeps calls to grammars and to a screen, and turns within the window, where need be.
 
         A search may find a tool that has a grammar.
         """
         backend = case.deployment.backend
         if offered.search is not None or any(function.grammar is not None for function in offered.functions):
             backend = Fitting(backend, partial(self.grammars.fits, party=case.caller.tenant))
+        if offered.computer is not None:
+            backend = await self._screens.driven(backend, offered.computer, past, case.deployment, case.caller)
         if case.order.request.truncation == "auto":
-            backend = Truncating(backend, case.deployment.context_window)
+            whole_steps = is_native(offered.computer, case.deployment)
+            backend = Truncating(backend, case.deployment.context_window, whole_steps=whole_steps)
         return backend
 
     async def _seen(self, tenant: str, sight: Show | None, turn: Turn) -> Turn:
@@ -170,7 +174,7 @@ class Equipping:
         return most if response.max_tool_calls is None else min(most, response.max_tool_calls)
 
     def _sealed(self, tenant: str, thinking: Thinking) -> str:
-        return self._tokens.seal("thought", _encode(thinking), tenant)
+        return self._compacting.tokens.seal("thought", _encode(thinking), tenant)
 
 
 class Kit:
@@ -197,6 +201,7 @@ class Kit:
             loaded=loaded([*self.case.context.items, *made]),
             hands_over=self.case.deployment.pass_through,
             pictures=self._pictures,
+            is_blind=self.case.deployment.is_blind,
         )
 
 

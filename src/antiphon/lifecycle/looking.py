@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     Visible: TypeAlias = InputImage | InputFile | ComputerScreenshot
     Part: TypeAlias = MessagePart | ComputerScreenshot
 
-LOW_SIDE = 512
-"""The longer edge, in pixels, of a picture of low detail."""
-
 
 class Looking:
     """Looks for one caller and one deployment. ``draws``: see `Seeing.seen`."""
@@ -69,8 +66,7 @@ class Looking:
     def _side(self, part: InputImage | ComputerScreenshot) -> int:
         """The longer edge that whoever looks takes: the deployment's model, or the one that describes for it."""
         describing = None if self._deployment.vision else self._seeing.describing.deployment
-        side = (describing or self._deployment).image_side
-        return min(side, LOW_SIDE) if part.detail == "low" else side
+        return (describing or self._deployment).side(part.detail)
 
     async def _shown(self, part: InputImage | ComputerScreenshot, picture: Picture, *, is_unchanged: bool) -> Part:
         start = f"data:{picture.media_type};base64,"

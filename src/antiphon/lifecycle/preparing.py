@@ -49,6 +49,7 @@ from antiphon.protocol.tools import Tool as RequestTool
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from antiphon.core.offer import Offer
     from antiphon.core.turn import Thinking
     from antiphon.engine.task import Task
     from antiphon.lifecycle.equipping import Equipping
@@ -109,7 +110,7 @@ class Preparing:
         begun = await self._begun(asked, caller, stack)
         history = await self._recalling.history(asked, caller, asker.memory or {})
         request = _settled(asked, history)
-        offered = offer(request, loaded=loaded([*history.items, *request.input]), hands_over=deployment.pass_through)
+        offered = _offered(request, history, deployment)
         self._refuse_ignored(received.ignored, offered.unavailable)
         painter = self._drawings.painter(offered.drawing, asker.painter)
         await self._drawings.check(offered.drawing, caller)
@@ -286,6 +287,12 @@ def _settled(asked: CreateResponse, history: History) -> CreateResponse:
     request = settled(asked, history.items)
     check_choice(replace(request, tools=[*request.tools, *loaded(history.items)]))
     return request
+
+
+def _offered(request: CreateResponse, history: History, deployment: Deployment) -> Offer:
+    """What the model is offered before any server has listed its tools. Raises ``ApiError``."""
+    found = loaded([*history.items, *request.input])
+    return offer(request, loaded=found, hands_over=deployment.pass_through, is_blind=deployment.is_blind)
 
 
 def _custom_tools(lists: Iterable[tuple[str, Sequence[RequestTool]]]) -> Iterable[tuple[str, CustomTool]]:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from antiphon.documents import Unreadable, sniffed
 from antiphon.lifecycle.looking import Looking
-from antiphon.lifecycle.shelf import inlined
+from antiphon.lifecycle.shelf import digest, inlined, kept_digest
 from antiphon.outbound import OutboundError
 from antiphon.protocol import picture_faults as faults
 from antiphon.protocol.computer import ComputerCallOutput
@@ -151,6 +151,12 @@ class Seeing:
                 return await self._download(url, is_picture=False)
             case _:
                 raise faults.unreadable_picture()
+
+    async def digest(self, part: Visible, caller: Caller) -> str:
+        """What tells whether two pictures or documents have the same content. Raises ``ApiError``."""
+        url = part.image_url if not isinstance(part, InputFile) else part.file_data
+        known = kept_digest(url) if isinstance(url, str) else None
+        return known or digest(await self.content(part, caller))
 
     async def looked_at(self, content: bytes, side: int, caller: Caller) -> Picture:
         """A picture that can be shown, its longer edge no longer than ``side`` pixels. Raises ``ApiError``."""

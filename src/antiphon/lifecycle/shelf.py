@@ -245,7 +245,7 @@ class Board:
 
     async def _put(self, content: bytes, until: float) -> str:
         """Put something away, and return the reference to it."""
-        blob = f"{self._response}/{await sized(len(content), _digest, content)}"
+        blob = f"{self._response}/{await sized(len(content), digest, content)}"
         async with self._turns.setdefault(blob, asyncio.Lock()):
             if blob not in self._kept:
                 await self._prepare()
@@ -293,5 +293,12 @@ def _key(blob: str, tenant: str) -> str:
     return response_prefix(tenant, response) + digest
 
 
-def _digest(content: bytes) -> str:
+def kept_digest(text: str) -> str | None:
+    """The digest of the content to which a reference leads; None where there is none."""
+    found = referenced(text)
+    return None if found is None else found.blob.partition("/")[2]
+
+
+def digest(content: bytes) -> str:
+    """What content is known by on the shelf."""
     return hashlib.sha256(content).hexdigest()

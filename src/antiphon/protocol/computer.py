@@ -101,9 +101,10 @@ class ComputerCall(Identified, frozen=True, kw_only=True, tag="computer_call"):
 
 
 class ComputerCallOutput(Identified, frozen=True, kw_only=True, tag="computer_call_output"):
-    """What the computer shows afterwards."""
+    """What the computer shows afterwards. ``current_url``, the page's, may stand here or in the screenshot."""
 
     status: Literal["in_progress", "completed", "incomplete", "failed"] = "completed"
     call_id: CallId
     output: ComputerScreenshot
+    current_url: str | UnsetType = UNSET
     acknowledged_safety_checks: list[SafetyCheck] | UnsetType = UNSET

@@ -147,11 +147,12 @@ class SummaryText(Part, frozen=True, kw_only=True, tag="summary_text"):
 
 
 class ComputerScreenshot(Part, frozen=True, kw_only=True, tag="computer_screenshot"):
-    """What a screen shows after an action: a data URL or an uploaded file."""
+    """What a screen shows after an action: a data URL or an uploaded file, and where it knows that, the page's URL."""
 
     image_url: ImageUrl | UnsetType = UNSET
     file_id: str | UnsetType = UNSET
     detail: Literal["low", "high", "auto", "original"] | UnsetType = UNSET
+    current_url: str | UnsetType = UNSET
 
 
 InputPart = InputText | InputImage | InputFile

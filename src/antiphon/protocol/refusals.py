@@ -9,6 +9,9 @@ from http import HTTPStatus
 
 from antiphon.protocol.errors import ApiError, ErrorObject, azure_error, invalid_request, shown
 
+MOST_NAMED = 8
+"""Of what a caller is told to be missing."""
+
 # What is looked up
 
 
@@ -113,6 +116,12 @@ def no_output_for_call(call_id: str, *, kind: str = "function") -> ApiError:
 def no_call_for_output(call_id: str, *, kind: str = "function") -> ApiError:
     """An output answers a call that nobody made."""
     return invalid_request(f"No tool call found for {kind} call output with call_id {shown(call_id)}.", param="input")
+
+
+def unacknowledged(ids: list[str]) -> ApiError:
+    """What a computer shows was sent without the leave of a person that was asked for."""
+    first = [shown(id) for id in ids[:MOST_NAMED]]
+    return invalid_request(f"Computer tool has unacknowledged safety check for {first}", param="input")
 
 
 def no_following_item(id: str) -> ApiError:

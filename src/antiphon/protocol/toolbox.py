@@ -11,6 +11,8 @@ from antiphon.protocol.media import check_image
 from antiphon.protocol.strictness import strict_problem
 from antiphon.protocol.tools import (
     AllowedTool,
+    ComputerTool,
+    ComputerUsePreviewTool,
     CustomTool,
     FunctionTool,
     ImageGenerationTool,
@@ -62,6 +64,8 @@ def check_tools(tools: Sequence[Tool], at: str = "tools") -> None:
             case ImageGenerationTool():
                 _meet(tool.type, kinds, f"{place}.type", "tool type")
                 _check_drawing(tool, place)
+            case ComputerTool() | ComputerUsePreviewTool():
+                _meet(_family(tool.type), kinds, f"{place}.type", "tool type")
             case _:
                 pass
 

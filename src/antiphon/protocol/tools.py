@@ -32,6 +32,8 @@ from antiphon.protocol.tool_settings import (
 Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[a-zA-Z0-9_-]+\Z")]
 NamespaceName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9_-]+\Z")]
 TunnelId = Annotated[str, Meta(pattern=r"^tunnel_[a-z0-9]{32}\Z")]
+Side = Annotated[int, Meta(ge=1, le=32_768)]
+"""Of a display, in pixels."""
 Callers = Annotated[list[Literal["direct", "programmatic"]], Meta(min_length=1)]
 SearchContextSize = Literal["low", "medium", "high"]
 SearchContentTypes = list[Literal["text", "image"]]
@@ -189,8 +191,8 @@ class ComputerTool(Typed, frozen=True, kw_only=True, tag="computer"):
 class ComputerUsePreviewTool(Typed, frozen=True, kw_only=True, tag="computer_use_preview"):
     """The older computer tool, with its display in pixels."""
 
-    display_width: int
-    display_height: int
+    display_width: Side
+    display_height: Side
     environment: Literal["windows", "mac", "linux", "ubuntu", "browser"]
 
 

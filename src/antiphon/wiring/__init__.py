@@ -16,6 +16,7 @@ from antiphon.backends.chat_completions import ChatCompletions
 from antiphon.backends.chat_completions import Config as ChatConfig
 from antiphon.backends.llama import Llama
 from antiphon.config import Config, ConfigError, Storage, converted
+from antiphon.core.screen import Coordinates
 from antiphon.lifecycle import EVERY_MODEL, Deployment
 from antiphon.lifecycle.describing import LOCAL, Describing
 from antiphon.protocol.picture_faults import LONGEST_SIDE
@@ -52,7 +53,7 @@ TOOLS = {
 
 
 class Head(Struct, frozen=True):
-    """What every deployment has, whatever its backend; the backend reads the rest, and ``model`` as well."""
+    """What every deployment has, whatever its backend; the backend reads the rest, and what is in `SHARED` as well."""
 
     name: str
     backend: str
@@ -65,16 +66,21 @@ class Head(Struct, frozen=True):
     show_reasoning: Literal["summary", "text"] = "summary"
     reasoning_context: Literal["current_turn", "all_turns"] = "current_turn"
     context_window: Annotated[int, Meta(ge=256)] | None = None
+    native_tools: list[str] = []
+    screenshots: Annotated[int, Meta(ge=1)] | None = None
+    coordinates: Coordinates = "pixels"
 
 
-HEAD_KEYS = frozenset(Head.__struct_fields__) - {"model"}
+SHARED = frozenset({"model", "native_tools"})
+HEAD_KEYS = frozenset(Head.__struct_fields__) - SHARED
 
 
 def read_deployments(config: Config) -> list[Deployment]:
     """The deployments of a configuration; without any, the embedded model answers every name."""
     if not config.deployments:
         return [_embedded(config)]
-    return [_deployment(raw, index) for index, raw in enumerate(config.deployments)]
+    is_told = config.vision.describe_with is not None
+    return [_deployment(raw, index, is_told=is_told) for index, raw in enumerate(config.deployments)]
 
 
 async def open_database(storage: Storage) -> Database:
@@ -97,12 +103,11 @@ def backends() -> list[str]:
 
 def _embedded(config: Config) -> Deployment:
     llama = Llama(config.embedded, connect_llama)
-    return _deployed(
-        Head(name=EVERY_MODEL, backend="llama", model=llama.model, context_window=config.embedded.context), llama
-    )
+    head = Head(name=EVERY_MODEL, backend="llama", model=llama.model, context_window=config.embedded.context)
+    return _deployed(head, llama, is_told=config.vision.describe_with is not None)
 
 
-def _deployment(raw: dict[str, Json], index: int) -> Deployment:
+def _deployment(raw: dict[str, Json], index: int, *, is_told: bool) -> Deployment:
     place = f"[[deployments]] {raw.get('name', index)}"
     head = converted(raw, Head, place=place)
     if head.pass_through and head.backend in BACKENDS and head.backend != "responses":
@@ -115,10 +120,12 @@ def _deployment(raw: dict[str, Json], index: int) -> Deployment:
         backend = class_(config, connect_llama) if head.backend == "llama" else class_(config)
     except ValueError as error:  # a URL, a header or a script that cannot be used
         raise ConfigError(f"In {place}: {error}") from error
-    return _deployed(head, backend)
+    return _deployed(head, backend, is_told=is_told)
 
 
-def _deployed(head: Head, backend: Backend) -> Deployment:
+def _deployed(head: Head, backend: Backend, *, is_told: bool) -> Deployment:
+    """``is_told``: a model without eyes is told what pictures show."""
+    vision = _sees(backend) if head.vision is None else head.vision
     return Deployment(
         name=head.name,
         backend=backend,
@@ -128,11 +135,15 @@ def _deployed(head: Head, backend: Backend) -> Deployment:
         raw_thoughts=head.show_reasoning == "text",
         recalls_thoughts=head.reasoning_context == "all_turns",
         context_window=head.context_window,
-        vision=_sees(backend) if head.vision is None else head.vision,
+        vision=vision,
+        is_blind=not vision and not is_told,
         shows_pages=isinstance(backend, Llama) and backend.sees if head.vision is None else head.vision,
         image_side=head.image_side,
         read_files=head.read_files,
         pass_through=head.pass_through,
+        native_tools=frozenset(head.native_tools),
+        screenshots=head.screenshots,
+        coordinates=head.coordinates,
     )
 
 
@@ -161,11 +172,21 @@ def describing(config: Config, deployments: Mapping[str, Deployment], documents:
     name = config.vision.describe_with
     if name is None or name == LOCAL:
         return Describing(documents, is_local=name == LOCAL)
+    return Describing(documents, _who_sees(name, deployments, "[vision] describe_with"))
+
+
+def judge(config: Config, deployments: Mapping[str, Deployment]) -> Deployment | None:
+    """The deployment that judges screenshots; None where nobody does. Raises `ConfigError`."""
+    name = config.computer.judge
+    return None if name is None else _who_sees(name, deployments, "[computer] judge")
+
+
+def _who_sees(name: str, deployments: Mapping[str, Deployment], key: str) -> Deployment:
     if name not in deployments:
-        raise ConfigError(f"[vision] describe_with names the deployment {name!r}, and there is none.")
+        raise ConfigError(f"{key} names the deployment {name!r}, and there is none.")
     if not deployments[name].vision:
-        raise ConfigError(f"[vision] describe_with names {name!r}, whose model cannot see (vision = false).")
-    return Describing(documents, deployments[name])
+        raise ConfigError(f"{key} names {name!r}, whose model cannot see (vision = false).")
+    return deployments[name]
 
 
 def connect_llama(base_url: str, key: str) -> Backend:

@@ -58,9 +58,9 @@ class Making:
         equipping = Equipping(
             drawings=self._showing.drawings,
             remotes=remotes,
-            tokens=self._tokens,
             compacting=self.compacting,
             grammars=self._grammars,
+            screens=self._showing.screens,
             policy=self._policy,
         )
         return Preparing(

@@ -11,6 +11,8 @@ from antiphon.http.files import Files as FileRoutes
 from antiphon.http.uploads import Uploads as UploadRoutes
 from antiphon.lifecycle.drawings import Drawings
 from antiphon.lifecycle.filing import Filing, Terms
+from antiphon.lifecycle.guarding import Guarding
+from antiphon.lifecycle.screens import Screens
 from antiphon.lifecycle.seeing import Seeing
 from antiphon.lifecycle.shelf import Shelf
 from antiphon.lifecycle.uploading import Uploading
@@ -19,7 +21,7 @@ from antiphon.store.blobs import Blobs
 from antiphon.store.erasing import Erasing
 from antiphon.store.files import Files
 from antiphon.store.uploads import Uploads
-from antiphon.wiring import describing, studio
+from antiphon.wiring import describing, judge, studio
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,6 +64,8 @@ class Showing:
             describing=describing(config, deployments, self._documents),
         )
         self.drawings = Drawings(self._studio, seeing, self.shelf, deployments)
+        guarding = Guarding(config.computer, judge(config, deployments), seeing)
+        self.screens = Screens(seeing, guarding, most_repeats=config.computer.max_repeats)
 
     def routes(self) -> tuple[FileRoutes, UploadRoutes]:
         """What answers the routes of files and of uploads."""
@@ -86,6 +90,7 @@ def check_showing(config: Config, deployments: Mapping[str, Deployment]) -> list
     documents = Documents(config.documents)
     studio(config, documents)
     describing(config, deployments, documents)
+    judge(config, deployments)
     _blobs(config)
     return [str(raw["name"]) for raw in config.image_deployments] or ["the model that answers, as a sketch"]
 

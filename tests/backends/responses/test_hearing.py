@@ -83,7 +83,12 @@ FAILED = McpCall(
 SHOWN_ONLY = Keepsake("encrypted", "")
 """The end of a thought of which the upstream wants nothing back."""
 
-NAMES: dict[NativeTool, str] = {"shell": "shell", "apply_patch": "patch", "local_shell": "local_shell"}
+NAMES: dict[NativeTool, str] = {
+    "shell": "shell",
+    "apply_patch": "patch",
+    "local_shell": "local_shell",
+    "computer": "computer",
+}
 YES = TopLogprob(token="Yes", logprob=-0.25, bytes=[89, 101, 115])
 
 SAID: dict[str, list[Delta]] = {
@@ -175,6 +180,44 @@ SAID: dict[str, list[Delta]] = {
         Call("0", "local_shell"),
         Call("0", arguments='{"command":["ls","-a"],"env":{},"working_directory":"/tmp"}'),
         Finish("stop", spent(20, 12)),
+    ],
+    "openai-computer.sse": [
+        Call("0", "computer"),
+        Call(
+            "0",
+            arguments='{"actions":[{"type":"move","x":10,"y":20},'
+            '{"type":"click","button":"left","x":438,"y":431,"keys":["SHIFT"]},{"type":"double_click","x":5,"y":6},'
+            '{"type":"drag","path":[{"x":1,"y":2},{"x":300,"y":200}]},'
+            '{"type":"scroll","x":512,"y":384,"scroll_x":0,"scroll_y":-480},{"type":"type","text":"Grüße 👋"},'
+            '{"type":"keypress","keys":["CTRL","A"]},{"type":"wait"},{"type":"screenshot"}],'
+            '"pending_safety_checks":[]}',
+        ),
+        Call("1", "computer"),
+        Call(
+            "1",
+            arguments='{"actions":[{"type":"click","button":"back","x":0,"y":0}],'
+            '"pending_safety_checks":[{"id":"cu_sc_0c7df91b4856b264","code":"sensitive_domain"}]}',
+        ),
+        Finish("stop", spent(1500, 160)),
+    ],
+    "openai-computer-preview.sse": [
+        Summary("Looking for", 0),
+        Summary(" the button.", 0),
+        Keepsake("encrypted", "gAAAAABplooks"),
+        Call("0", "computer"),
+        Call(
+            "0",
+            arguments='{"actions":[{"type":"click","button":"left","x":438,"y":431}],'
+            '"pending_safety_checks":[{"id":"cu_sc_0941082ef2da2799","code":"malicious_instructions",'
+            '"message":"We\'ve detected instructions that may cause your application to perform malicious or '
+            'unauthorized actions."}]}',
+        ),
+        Finish("stop", spent(1200, 48, thought=20)),
+    ],
+    "openai-computer-screenshot.sse": [
+        Call("0", "computer"),
+        Call("0", arguments='{"actions":[{"type":"screenshot"}],"pending_safety_checks":[]}'),
+        Finish("stop", spent(900, 7)),
     ],
     "openai-incomplete.sse": [Text("Once upon"), Text(" a"), Finish("max_output_tokens", spent(8, 16))],
     "azure-filtered.sse": [Text("Well"), Finish("content_filter", spent(8, 2))],

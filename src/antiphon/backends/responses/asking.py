@@ -36,6 +36,7 @@ def to_wire(turn: Turn, config: Config) -> bytes:
     hints = passed(turn.hints, config.hints)
     tools = _tools(turn, natives)
     request = shapes.Request(
+        truncation="auto" if natives.declare("computer_use_preview") else UNSET,  # its model answers to nothing else
         model=_given(config.model or turn.model),
         instructions=turn.instructions or UNSET,
         input=tell(turn, config, natives),
@@ -44,7 +45,7 @@ def to_wire(turn: Turn, config: Config) -> bytes:
         parallel_tool_calls=_given(turn.parallel_tool_calls) if tools else UNSET,
         text=_text(turn),
         reasoning=_reasoning(turn) or UNSET,
-        include=_include(turn, config) or UNSET,
+        include=_include(turn, config, natives) or UNSET,
         top_logprobs=turn.top_logprobs or UNSET,
         temperature=_given(turn.temperature),
         top_p=_given(turn.top_p),
@@ -84,16 +85,22 @@ def mended(turn: Turn, config: Config, body: bytes) -> Config | None:
 
     A hint is left out if the upstream does not know it, and encrypted reasoning if its model has none.
     """
-    if SEALED in _include(turn, config) and any(rejects_field(body, words) for words in SEALED_WORDS):
+    if SEALED in _include(turn, config, Natives(turn, config.native_tools)) and any(
+        rejects_field(body, words) for words in SEALED_WORDS
+    ):
         return replace(config, encrypted_reasoning=False)
     wish = without_refused(turn.hints, config.hints, body)
     return None if wish is None else replace(config, hints=wish)
 
 
-def _include(turn: Turn, config: Config) -> list[str]:
-    """What is asked for beside the answer. A model that does not reason may refuse to be asked for its thoughts."""
+def _include(turn: Turn, config: Config, natives: Natives) -> list[str]:
+    """What is asked for beside the answer. A model that does not reason may refuse to be asked for its thoughts.
+
+    One that knows a computer reasons before each call, whether or not the request speaks of it.
+    """
     shows_logprobs = turn.logprobs or bool(turn.top_logprobs)
-    reasons = config.encrypted_reasoning and bool(_reasoning(turn) or turn.thoughts)
+    is_thoughtful = bool(_reasoning(turn) or turn.thoughts) or natives.declare("computer", "computer_use_preview")
+    reasons = config.encrypted_reasoning and is_thoughtful
     return [*([LOGPROBS] if shows_logprobs else []), *([SEALED] if reasons else [])]
 
 
@@ -104,7 +111,7 @@ def _given(value: T | None) -> T | UnsetType:
 def _bare(struct: Struct) -> shapes.Bare:
     """A struct of the API's without the nulls right in it; a schema inside keeps its own."""
     keys: shapes.Bare = msgspec.to_builtins(struct)
-    return {key: value for key, value in keys.items() if value is not None}
+    return shapes.without_nulls(keys)
 
 
 def _reasoning(turn: Turn) -> shapes.Bare:

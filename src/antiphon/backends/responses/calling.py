@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from antiphon.backends import UpstreamError
+from antiphon.backends.responses.moving import Moves
 from antiphon.backends.responses.natives import CALL_TYPES
 from antiphon.core.deltas import Call
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from antiphon.backends.responses.config import NativeTool
     from antiphon.backends.responses.events import ItemHead, Piece, Whole
 
-CALLS = frozenset({"function_call", "custom_tool_call", *CALL_TYPES})
+NAMED = frozenset({"function_call", "custom_tool_call"})
+"""The calls that name their function."""
 
 
 class Writing(Protocol):
@@ -204,18 +206,18 @@ class Calls:
     """
 
     def __init__(self, names: Mapping[NativeTool, str]) -> None:
-        self._names = names
+        self._names = {type: names[kind] for type, kinds in CALL_TYPES.items() for kind in kinds if kind in names}
         self._by_id: dict[str, Forming] = {}
         self._by_index: dict[int, Forming] = {}
         self._count = 0
 
     def knows(self, type: str) -> bool:
         """Whether an item of this type is a call of one of the turn's functions."""
-        return type in CALLS and (type not in CALL_TYPES or CALL_TYPES[type] in self._names)
+        return type in NAMED or type in self._names
 
     def begin(self, item: ItemHead, index: int | None) -> list[Call]:
         """A call begins. Raises `UpstreamError` if it has no name."""
-        name = self._names[CALL_TYPES[item.type]] if item.type in CALL_TYPES else item.name
+        name = self._names.get(item.type, item.name)
         if not name:
             raise UpstreamError("server_error", "The model called a function without naming it.")
         forming = Forming(str(self._count), _writing(item))
@@ -258,6 +260,8 @@ def _writing(item: ItemHead) -> Writing:
             return Patch(item)
         case "local_shell_call":
             return Command()
+        case "computer_call":
+            return Moves()
         case _:
             return Arguments()
 

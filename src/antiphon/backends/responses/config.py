@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from antiphon.backends.upstream.hints import Wish
 
 Seconds = Annotated[float, Meta(gt=0)]
-NativeTool = Literal["custom", "shell", "local_shell", "apply_patch"]
+NativeTool = Literal["custom", "shell", "local_shell", "apply_patch", "computer", "computer_use_preview"]
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,9 +21,10 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     ``encrypted_reasoning`` asks for thoughts in the form that the upstream alone opens, and gives them back;
     ``send_reasoning`` gives back the plain text of those that have no such form. ``native_tools`` are the types of the
-    client's tools that the upstream knows itself; tools of other types are told as functions. ``hints`` names the hints
-    of a request that go on to the upstream. What the upstream refuses of hints and encrypted reasoning is left out from
-    then on.
+    client's tools that the upstream knows itself; tools of other types are told as functions. An upstream is asked to
+    leave out what is oldest where it is given ``computer_use_preview``, whose model demands that. ``hints`` names the
+    hints of a request that go on to the upstream. What the upstream refuses of hints and encrypted reasoning is left
+    out from then on.
 
     ``connect_timeout`` and ``idle_timeout`` are in seconds; the second bounds each silence, that before the first byte
     included.

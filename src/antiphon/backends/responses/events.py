@@ -49,11 +49,14 @@ class ItemHead(Struct, frozen=True):
     type: str = ""
     id: str | None = None
     name: str | None = None
+    status: object = None
     phase: object = None
     arguments: object = None
     input: object = None
     action: Raw = NONE
+    actions: Raw = NONE
     operation: Raw = NONE
+    pending_safety_checks: Raw = NONE
 
 
 class Part(Struct, frozen=True):

@@ -9,6 +9,7 @@ from msgspec import Raw
 
 from antiphon.backends import UpstreamError
 from antiphon.backends.responses.events import ItemHead
+from antiphon.backends.responses.shapes import without_nulls
 from antiphon.core.deltas import Began, Made
 from antiphon.protocol.calls import McpApprovalRequest, McpCall, McpListTools
 
@@ -54,17 +55,13 @@ class Hosted:
 def _read(item: Raw) -> HostedItem:
     """Read an item; a null means that the key is absent, but for one within a schema."""
     try:
-        keys = _without_nulls(msgspec.json.decode(item, type=dict[str, object]))
+        keys = without_nulls(msgspec.json.decode(item, type=dict[str, object]))
         if "tools" in keys:
             tools = msgspec.convert(keys["tools"], list[dict[str, object]])
-            keys["tools"] = [_without_nulls(tool) for tool in tools]
+            keys["tools"] = [without_nulls(tool) for tool in tools]
         read: HostedItem = msgspec.convert(keys, HostedItem)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UpstreamError(
             "server_error", "The model's server sent an item that is none of the API's.", detail=str(error)
         ) from error
     return read
-
-
-def _without_nulls(keys: dict[str, object]) -> dict[str, object]:
-    return {key: value for key, value in keys.items() if value is not None}

@@ -1,6 +1,7 @@
 """The client's tools that the upstream knows by their own types: how they are declared, demanded and remembered. Pure.
 
-To this server each is a function with a name of its own in the turn; an upstream knows but one shell and one patcher.
+To this server each is a function with a name of its own in the turn; an upstream knows but one shell, one patcher and
+one computer.
 """
 
 from __future__ import annotations
@@ -21,9 +22,17 @@ from antiphon.protocol.calls import (
     ShellCall,
     ShellCallOutput,
 )
+from antiphon.protocol.computer import ComputerCall, ComputerCallOutput
 from antiphon.protocol.items import CustomToolCall, CustomToolCallOutput, FunctionCallOutput
 from antiphon.protocol.tool_settings import ShellLocal
-from antiphon.protocol.tools import ApplyPatchTool, CustomTool, LocalShellTool, ShellTool
+from antiphon.protocol.tools import (
+    ApplyPatchTool,
+    ComputerTool,
+    ComputerUsePreviewTool,
+    CustomTool,
+    LocalShellTool,
+    ShellTool,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -36,15 +45,32 @@ if TYPE_CHECKING:
 ID_LIMIT = 64
 """The longest ``call_id`` that the API takes."""
 
-Called = CustomToolCall | ShellCall | LocalShellCall | ApplyPatchCall
-Answer = CustomToolCallOutput | FunctionCallOutput | ShellCallOutput | LocalShellCallOutput | ApplyPatchCallOutput
+Called = CustomToolCall | ShellCall | LocalShellCall | ApplyPatchCall | ComputerCall
+Answer = (
+    CustomToolCallOutput
+    | FunctionCallOutput
+    | ShellCallOutput
+    | LocalShellCallOutput
+    | ApplyPatchCallOutput
+    | ComputerCallOutput
+)
 
-CALL_TYPES: dict[str, NativeTool] = {
-    "shell_call": "shell",
-    "local_shell_call": "local_shell",
-    "apply_patch_call": "apply_patch",
+CALL_TYPES: dict[str, tuple[NativeTool, ...]] = {
+    "shell_call": ("shell",),
+    "local_shell_call": ("local_shell",),
+    "apply_patch_call": ("apply_patch",),
+    "computer_call": ("computer_use_preview", "computer"),
 }
-"""The items of the tools that have no name on the wire."""
+"""The items of the tools that have no name on the wire; of two that a turn has, the last is meant."""
+
+ANSWERS: dict[type[Called], tuple[type[Answer], ...]] = {
+    CustomToolCall: (CustomToolCallOutput, FunctionCallOutput),
+    ShellCall: (ShellCallOutput,),
+    LocalShellCall: (LocalShellCallOutput,),
+    ApplyPatchCall: (ApplyPatchCallOutput,),
+    ComputerCall: (ComputerCallOutput,),
+}
+"""What can answer a call that is told as what it is."""
 
 
 class Natives:
@@ -61,6 +87,12 @@ class Natives:
             kind: name for name, kind in reversed(self._functions.items()) if kind != "custom"
         }
         self._calls = {call.call_id: type(call) for item in turn.items if (call := self._call(item)) is not None}
+        misfits = {item.call_id for item in turn.items if isinstance(item, Answer) and not self._answers(item)}
+        self._calls = {call_id: kind for call_id, kind in self._calls.items() if call_id not in misfits}
+
+    def declare(self, *kinds: NativeTool) -> bool:
+        """Whether a tool of one of these types is among them."""
+        return any(kind in kinds for kind in self._functions.values())
 
     def declared(self, function: Function) -> shapes.Bare | None:
         """The tool that a function stands for, None where it is told as a function."""
@@ -71,7 +103,9 @@ class Natives:
             case CustomTool():
                 return _custom(function)
             case ShellTool(environment=ShellLocal() as environment):
-                return {"type": kind, "environment": _without_nulls(msgspec.to_builtins(environment))}
+                return {"type": kind, "environment": shapes.without_nulls(msgspec.to_builtins(environment))}
+            case ComputerUsePreviewTool() as tool:
+                return shapes.without_nulls(msgspec.to_builtins(tool))
             case _:
                 return {"type": kind}
 
@@ -81,28 +115,14 @@ class Natives:
         return {"type": kind, "name": name} if kind in {"function", "custom"} else {"type": kind}
 
     def told(self, item: Item) -> shapes.Bare | None:
-        """A call of such a tool or what came of it, None for any other item."""
-        match self._call(item), item:
-            case CustomToolCall() as call, _:
-                name = call.name if call.namespace is UNSET else function_name(call.namespace, call.name)
-                return {"type": "custom_tool_call", "call_id": _call_id(call), "name": name, "input": call.input}
-            case LocalShellCall() as call, _:
-                return {**_bare(call), "id": call.id}  # the reference asks for it
-            case (ShellCall() | ApplyPatchCall()) as call, _:
-                return _bare(call)
-            case None, (CustomToolCallOutput() | FunctionCallOutput()) as output if self._answers(
-                output, CustomToolCall
-            ):
-                said = msgspec.to_builtins(output.output)
-                return {"type": "custom_tool_call_output", "call_id": _call_id(output), "output": said}
-            case None, ShellCallOutput() as output if self._answers(output, ShellCall):
-                return _bare(output)
-            case None, ApplyPatchCallOutput() as output if self._answers(output, ApplyPatchCall):
-                return _bare(output)
-            case None, LocalShellCallOutput(call_id=str()) as output if self._answers(output, LocalShellCall):
-                return {**_bare(output), "id": output.id}
-            case _:
-                return None
+        """A call of such a tool or what came of it, None for any other item.
+
+        A call and its output must fit each other: where the output cannot be told as that of such a tool, neither is.
+        """
+        call = self._call(item)
+        if call is not None:
+            return _told_call(call) if self._calls.get(call.call_id) is type(call) else None
+        return _told_answer(item) if isinstance(item, Answer) and self._answers(item) else None
 
     def _call(self, item: Item) -> Called | None:
         """A call that is told as what it is."""
@@ -115,11 +135,40 @@ class Natives:
                 return item
             case ApplyPatchCall() if "apply_patch" in self._kinds:
                 return item
+            case ComputerCall(actions=list()) if "computer" in self._kinds:
+                return item
+            case ComputerCall(action=action) if action is not UNSET and "computer_use_preview" in self._kinds:
+                return item
             case _:
                 return None
 
-    def _answers(self, output: Answer, call: type[Called]) -> bool:
-        return isinstance(output.call_id, str) and self._calls.get(output.call_id) is call
+    def _answers(self, output: Answer) -> bool:
+        kind = self._calls.get(output.call_id) if isinstance(output.call_id, str) else None
+        return kind is not None and isinstance(output, ANSWERS[kind])
+
+
+def _told_call(call: Called) -> shapes.Bare:
+    match call:
+        case CustomToolCall(name=name, namespace=namespace):
+            whole = name if namespace is UNSET else function_name(namespace, name)
+            return {"type": "custom_tool_call", "call_id": _call_id(call), "name": whole, "input": call.input}
+        case LocalShellCall() | ComputerCall():
+            return {**_bare(call), "id": call.id}  # the reference asks for it
+        case ShellCall() | ApplyPatchCall():
+            return _bare(call)
+
+
+def _told_answer(output: Answer) -> shapes.Bare:
+    match output:
+        case CustomToolCallOutput() | FunctionCallOutput():
+            said = msgspec.to_builtins(output.output)
+            return {"type": "custom_tool_call_output", "call_id": _call_id(output), "output": said}
+        case LocalShellCallOutput():
+            return {**_bare(output), "id": output.id}
+        case ComputerCallOutput(status="failed"):
+            return {**_bare(output), "status": "incomplete"}  # an input knows no other word for it
+        case ShellCallOutput() | ApplyPatchCallOutput() | ComputerCallOutput():
+            return _bare(output)
 
 
 def _kind(tool: Tool | None) -> NativeTool | None:
@@ -132,6 +181,10 @@ def _kind(tool: Tool | None) -> NativeTool | None:
             return "local_shell"
         case ApplyPatchTool():
             return "apply_patch"
+        case ComputerTool():
+            return "computer"
+        case ComputerUsePreviewTool():
+            return "computer_use_preview"
         case _:
             return None
 
@@ -148,12 +201,8 @@ def _custom(function: Function) -> shapes.Bare:
 def _bare(item: Called | Answer) -> shapes.Bare:
     """An item without the id that the upstream does not know, and without its nulls."""
     keys: shapes.Bare = msgspec.to_builtins(item)
-    return _without_nulls({**keys, "id": None, "caller": None, "call_id": _call_id(item)})
+    return shapes.without_nulls({**keys, "id": None, "caller": None, "call_id": _call_id(item)})
 
 
 def _call_id(item: Called | Answer) -> str:
     return short_id(item.call_id, ID_LIMIT) if isinstance(item.call_id, str) else item.id
-
-
-def _without_nulls(keys: shapes.Bare) -> shapes.Bare:
-    return {key: value for key, value in keys.items() if value is not None}

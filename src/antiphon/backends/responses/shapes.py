@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -15,6 +15,12 @@ from antiphon.protocol.items import Role
 
 Bare = dict[str, object]
 """A struct of ours without its nulls, which upstreams refuse in many places."""
+
+
+def without_nulls(keys: Mapping[str, object]) -> Bare:
+    """The same without the nulls right in it."""
+    return {key: value for key, value in keys.items() if value is not None}
+
 
 Content = str | list[MessagePart]
 """A message as its text, or in parts."""
@@ -114,6 +120,7 @@ class Request(Prompt, frozen=True, kw_only=True):
 
     stream: bool = True
     store: bool = False
+    truncation: Literal["auto"] | UnsetType = UNSET
     include: list[str] | UnsetType = UNSET
     top_logprobs: int | UnsetType = UNSET
     temperature: float | UnsetType = UNSET

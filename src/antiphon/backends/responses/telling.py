@@ -19,7 +19,8 @@ from antiphon.backends.responses.natives import ID_LIMIT
 from antiphon.backends.upstream.retelling import retell, short_id
 from antiphon.core.turn import Thinking
 from antiphon.protocol.calls import McpApprovalRequest, McpApprovalResponse, McpCall, McpListTools
-from antiphon.protocol.content import InputFile, InputImage, OutputText, ReasoningText
+from antiphon.protocol.computer import ComputerCallOutput
+from antiphon.protocol.content import ComputerScreenshot, InputFile, InputImage, OutputText, ReasoningText
 from antiphon.protocol.items import CustomToolCallOutput, FunctionCallOutput, Message, ReasoningItem
 from antiphon.protocol.tools import McpTool
 
@@ -133,6 +134,8 @@ def _expect_whole_output(item: Item) -> None:
     match item:
         case CustomToolCallOutput(output=list(parts)) | FunctionCallOutput(output=list(parts)):
             _expect_whole(parts)
+        case ComputerCallOutput(output=ComputerScreenshot(file_id=str()) | ComputerScreenshot(image_url=UnsetType())):
+            raise _refused("This model takes screenshots only by URL or as data URLs.")
         case _:
             pass
 

@@ -1,0 +1,1 @@
+"""Models that drive screens, through whole servers."""
