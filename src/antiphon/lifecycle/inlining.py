@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import b64decode, b64encode
-from binascii import a2b_base64, b2a_base64
+from base64 import b64decode
 from io import BytesIO
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import pybase64
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,7 @@ async def sized(size: int, work: Callable[P, T], *arguments: P.args, **named: P.
 
 async def encoded(content: bytes) -> bytes:
     """Content as base64."""
-    return await sized(len(content), b64encode, content)
+    return await sized(len(content), pybase64.b64encode, content)
 
 
 async def headed(head: str, content: bytes) -> str:
@@ -54,7 +55,7 @@ def _headed(head: str, content: bytes) -> str:
     told, view = BytesIO(), memoryview(content)
     told.write(head.encode())
     for at in range(0, len(content), PIECE_BYTES):
-        told.write(b2a_base64(view[at : at + PIECE_BYTES], newline=False))
+        told.write(pybase64.b64encode(view[at : at + PIECE_BYTES]))
     return str(told.getbuffer(), "utf-8")
 
 
@@ -68,11 +69,11 @@ def _regular(text: str, start: int) -> bytes | None:
     for at in range(start, len(text), PIECE_CHARACTERS):
         piece = text[at : at + PIECE_CHARACTERS]
         try:
-            read = a2b_base64(piece)
+            read = pybase64.b64decode(piece, validate=True)
         except ValueError:  # whoever reads it will be told
             return None
         is_short = len(read) < PIECE_BYTES and at + PIECE_CHARACTERS < len(text)
-        if is_short or b2a_base64(read, newline=False).decode() != piece:
+        if is_short or pybase64.b64encode_as_string(read) != piece:
             return None
         content.write(read)
     return content.getvalue()
