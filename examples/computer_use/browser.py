@@ -215,8 +215,11 @@ class Browser:
             self._note(f"This could not be opened: {request.url} ({request.failure})")
 
     async def _screenshot(self) -> bytes:
-        page = await self._present()
-        return await page.screenshot(timeout=self._settings.seconds * 1000)
+        while True:  # a busy browser may have nothing to show yet; whoever asks waits so long and no longer
+            page = await self._present()
+            with suppress(Error):
+                return await page.screenshot(timeout=self._settings.seconds * 1000)
+            await asyncio.sleep(PAUSE_MS / 1000)
 
     # --- actions ----------------------------------------------------------------------------------------------------
 
