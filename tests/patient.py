@@ -7,6 +7,7 @@ time alone, and there against what the same thing takes without the fault.
 from __future__ import annotations
 
 from functools import partial
+from time import process_time
 
 import httpx2 as httpx
 
@@ -16,8 +17,19 @@ HANG_SECONDS = 60.0
 STORY_SECONDS = 4 * HANG_SECONDS
 """The same of a story in many steps, each of which may wait for processes to start."""
 
+QUIET_SECONDS = 0.02
+"""What a million times nothing take where nobody else computes."""
+
 get = partial(httpx.get, timeout=HANG_SECONDS)
 post = partial(httpx.post, timeout=HANG_SECONDS)
 delete = partial(httpx.delete, timeout=HANG_SECONDS)
 request = partial(httpx.request, timeout=HANG_SECONDS)
 stream = partial(httpx.stream, timeout=HANG_SECONDS)
+
+
+def cpu_seconds(bound: float) -> float:
+    """A bound of CPU time that was set on a quiet machine, for this one as it is now: neighbours share its cores."""
+    begun = process_time()
+    for _ in range(1_000_000):
+        pass
+    return bound * max(1.0, 2 * (process_time() - begun) / QUIET_SECONDS)
