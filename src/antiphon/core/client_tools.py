@@ -25,6 +25,7 @@ from antiphon.core.client_calls import (
 )
 from antiphon.core.echo import echoed_function
 from antiphon.core.naming import LONGEST, digested_name, member_name
+from antiphon.core.schemas import object_schema
 from antiphon.core.turn import Function
 from antiphon.protocol.tool_settings import CustomGrammar, ShellContainer, ShellContainerReference
 from antiphon.protocol.tools import (
@@ -129,7 +130,7 @@ def function_of(client: ClientTool) -> Function:
         case CustomTool():
             return _custom(tool, client.name)
         case ShellTool():
-            return _made(client, _SHELL, _object({"commands": {"type": "array", "items": _TEXT}}, "commands"))
+            return _made(client, _SHELL, object_schema({"commands": {"type": "array", "items": _TEXT}}, "commands"))
         case LocalShellTool():
             properties: dict[str, object] = {
                 "command": {"type": "array", "items": _TEXT, "description": "The program and its arguments."},
@@ -139,12 +140,12 @@ def function_of(client: ClientTool) -> Function:
             return _made(
                 client,
                 "Runs a command on the user's machine and returns what it prints.",
-                _object(properties, "command"),
+                object_schema(properties, "command"),
             )
         case ApplyPatchTool():
             kinds = ["create_file", "update_file", "delete_file"]
             properties = {"type": {"type": "string", "enum": kinds}, "path": _TEXT, "diff": _TEXT}
-            return _made(client, _PATCH, _object(properties, "type", "path"))
+            return _made(client, _PATCH, object_schema(properties, "type", "path"))
         case ComputerTool() | ComputerUsePreviewTool():
             return Function(
                 name=client.name,
@@ -156,7 +157,7 @@ def function_of(client: ClientTool) -> Function:
             return _made(
                 client,
                 search.description or "Looks for tools that are not loaded yet.",
-                search.parameters or _object({"query": _TEXT}, "query"),
+                search.parameters or object_schema({"query": _TEXT}, "query"),
             )
 
 
@@ -245,7 +246,7 @@ def _custom(tool: CustomTool, name: str) -> Function:
         description = f"{description}\n\nThe input must match this {kind}:\n{grammar.definition}".lstrip()
     return Function(
         name=name,
-        parameters=_raw(_object({"input": _TEXT}, "input")),
+        parameters=_raw(object_schema({"input": _TEXT}, "input")),
         description=description or None,
         tool=tool,
         grammar=grammar,
@@ -254,10 +255,6 @@ def _custom(tool: CustomTool, name: str) -> Function:
 
 def _made(client: ClientTool, description: str, parameters: dict[str, object]) -> Function:
     return Function(name=client.name, parameters=_raw(parameters), description=description, tool=client.tool)
-
-
-def _object(properties: dict[str, object], *required: str) -> dict[str, object]:
-    return {"type": "object", "properties": properties, "required": [*required], "additionalProperties": False}
 
 
 def _raw(schema: dict[str, object]) -> Raw:

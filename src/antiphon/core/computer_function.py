@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from antiphon.core.action_reading import MOST_ACTIONS
+from antiphon.core.schemas import object_schema
 from antiphon.protocol.tools import ComputerUsePreviewTool
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def most_actions(tool: ComputerTool | ComputerUsePreviewTool) -> int:
 def parameters(tool: ComputerTool | ComputerUsePreviewTool) -> Raw:
     """The arguments: a list of actions, each of one of the documented shapes."""
     actions = {"type": "array", "minItems": 1, "maxItems": most_actions(tool), "items": {"anyOf": _shapes()}}
-    return Raw(msgspec.json.encode(_object({"actions": actions}, "actions")))
+    return Raw(msgspec.json.encode(object_schema({"actions": actions}, "actions")))
 
 
 def description(tool: ComputerTool | ComputerUsePreviewTool, screen: Screen | None = None) -> str:
@@ -75,7 +76,7 @@ def _shapes() -> list[Schema]:
     return [
         _shape("click", {"button": _BUTTON, **_PLACE}, _HELD),
         _shape("double_click", _PLACE, _HELD),
-        _shape("drag", {"path": {"type": "array", "items": _object(_PLACE, "x", "y")}}, _HELD),
+        _shape("drag", {"path": {"type": "array", "items": object_schema(_PLACE, "x", "y")}}, _HELD),
         _shape("keypress", {"keys": _KEYS}),
         _shape("move", _PLACE, _HELD),
         _shape("screenshot", {}),
@@ -86,8 +87,4 @@ def _shapes() -> list[Schema]:
 
 
 def _shape(kind: str, needed: Schema, optional: Schema | None = None) -> Schema:
-    return _object({"type": {"type": "string", "enum": [kind]}, **needed, **(optional or {})}, "type", *needed)
-
-
-def _object(properties: Schema, *required: str) -> Schema:
-    return {"type": "object", "properties": properties, "required": [*required], "additionalProperties": False}
+    return object_schema({"type": {"type": "string", "enum": [kind]}, **needed, **(optional or {})}, "type", *needed)

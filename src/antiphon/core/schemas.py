@@ -34,6 +34,11 @@ _COUNTS = ("minLength", "maxLength", "minItems", "maxItems")
 _INDEX = re.compile(r"0|[1-9][0-9]{0,5}")
 
 
+def object_schema(properties: dict[str, object], *required: str) -> dict[str, object]:
+    """The schema of an object that has these properties and no others; those that are named must be there."""
+    return {"type": "object", "properties": properties, "required": [*required], "additionalProperties": False}
+
+
 def parameters(schema: Mapping[str, object]) -> Raw:
     """The parameters of a function, as JSON text."""
     root: Schema = {key: value for key, value in schema.items() if value is not None}

@@ -10,6 +10,7 @@ from msgspec import Struct
 from antiphon.core.image_size import Pixels, image_size, size_of
 from antiphon.core.screen import Screen, in_words, last_run, last_screen, last_url, left_out, old_screens
 from antiphon.engine.driving import Drive, Driving, Repeats
+from antiphon.lifecycle.guarding import MOST_TASK
 from antiphon.protocol.content import InputText
 from antiphon.protocol.items import Item, Message
 from antiphon.protocol.tools import ComputerUsePreviewTool
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     from antiphon.lifecycle import Caller, Deployment
     from antiphon.lifecycle.guarding import Guarding
     from antiphon.lifecycle.seeing import Seeing
-
-
-MOST_TASK = 20_000
-"""Characters of the task that whoever judges a screen is told."""
 
 
 class Screens:

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any  # bodies are told as plain JSON here
+from functools import partial
+from typing import Any  # bodies are told as plain JSON here
 
-from openai import OpenAI
-
-from antiphon.config import Config
-from tests.backends.responses.test_hearing import CASSETTES
-from tests.serving import MEMORY, serving
-from tests.upstreams import listening
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
+from tests.backends.responses.replaying import replaying
 
 WIKI: Any = {
     "type": "mcp",
@@ -25,34 +15,8 @@ WIKI: Any = {
 }
 
 
-@contextmanager
-def handing_over(*names: str) -> Generator[tuple[OpenAI, list[dict[str, Any]]], None, None]:
-    """The official client before a server whose upstream says one cassette after another; what it was asked."""
-    cassettes = iter(names)
-    bodies: list[dict[str, Any]] = []
-
-    class Replaying(BaseHTTPRequestHandler):
-        """An upstream that follows the cassettes."""
-
-        def do_POST(self) -> None:
-            """Say the next one."""
-            bodies.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            stream = (CASSETTES / next(cassettes)).read_bytes()
-            self.send_response(200)
-            self.send_header("content-length", str(len(stream)))
-            self.end_headers()
-            self.wfile.write(stream)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing of it."""
-
-    with listening(Replaying) as upstream:
-        deployment: Any = {"name": "*", "backend": "responses", "base_url": upstream, "pass_through": True}
-        with (
-            serving(Config(store=MEMORY, deployments=[deployment])) as url,
-            OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, _strict_response_validation=True) as client,
-        ):
-            yield client, bodies
+handing_over = partial(replaying, pass_through=True)
+"""See `replaying`."""
 
 
 def test_what_the_upstreams_tools_made_is_the_callers() -> None:

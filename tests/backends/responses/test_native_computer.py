@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any  # bodies are told as plain JSON here
+from functools import partial
+from typing import Any  # bodies are told as plain JSON here
 
 import pytest
-from openai import BadRequestError, OpenAI
+from openai import BadRequestError
 from openai.types.responses import ResponseOutputItemAddedEvent, ResponseOutputItemDoneEvent
 
-from antiphon.config import Config
-from tests.backends.responses.test_hearing import CASSETTES
+from tests.backends.responses.replaying import replaying
 from tests.drawing import inlined, noise
-from tests.serving import MEMORY, serving
-from tests.upstreams import listening
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 OLDER: Any = {"type": "computer_use_preview", "display_width": 1024, "display_height": 768, "environment": "browser"}
 NEWER: Any = {"type": "computer"}
@@ -26,35 +18,8 @@ CHECK = {"id": "cu_sc_0941082ef2da2799", "code": "malicious_instructions"}
 SCREEN = inlined(noise("screen"))
 
 
-@contextmanager
-def moving(*names: str) -> Generator[tuple[OpenAI, list[dict[str, Any]]], None, None]:
-    """The official client before a server whose upstream says one cassette after another; what it was asked."""
-    cassettes = iter(names)
-    bodies: list[dict[str, Any]] = []
-
-    class Replaying(BaseHTTPRequestHandler):
-        """An upstream that follows the cassettes."""
-
-        def do_POST(self) -> None:
-            """Say the next one."""
-            bodies.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            stream = (CASSETTES / next(cassettes)).read_bytes()
-            self.send_response(200)
-            self.send_header("content-length", str(len(stream)))
-            self.end_headers()
-            self.wfile.write(stream)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing of it."""
-
-    natives = ["computer", "computer_use_preview"]
-    with listening(Replaying) as upstream:
-        deployment: Any = {"name": "*", "backend": "responses", "base_url": upstream, "native_tools": natives}
-        with (
-            serving(Config(store=MEMORY, deployments=[deployment])) as url,
-            OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, _strict_response_validation=True) as client,
-        ):
-            yield client, bodies
+moving = partial(replaying, native_tools=["computer", "computer_use_preview"])
+"""See `replaying`."""
 
 
 def seen(call_id: str, **fields: object) -> Any:
