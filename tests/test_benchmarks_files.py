@@ -99,10 +99,11 @@ def test_no_block_of_a_file_is_like_another() -> None:
 def test_memory_that_was_given_back_before_anybody_looked_is_seen() -> None:
     """The height is the kernel's own mark; it is set anew by `lowered`."""
     before = lowered(os.getpid())
-    room = bytearray(b"x") * (64 * MEGABYTE)
+    room = bytearray(b"x") * (256 * MEGABYTE)
     del room
-    assert height(os.getpid()) - before > 60 * MEGABYTE
-    assert lowered(os.getpid()) - before < 60 * MEGABYTE
+    most = 200 * MEGABYTE  # the rest is left to what other tests' threads take and give back meanwhile
+    assert height(os.getpid()) - before > most
+    assert lowered(os.getpid()) - before < most
 
 
 async def test_a_child_that_came_later_is_watched_too() -> None:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING
-
 import pytest
 
 from antiphon.documents import Document, Page, Picture
 from antiphon.documents.marks import unmarked
 from antiphon.documents.telling import told
 from antiphon.protocol.content import InputImage, InputText
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.patient import takes_at_most
 
 SEEN = Picture(b"abc", "image/png", 1, 1)
 
@@ -83,15 +78,8 @@ def test_a_name_cannot_forge_a_mark(name: str, cleaned: str) -> None:
 def test_telling_looks_through_no_text() -> None:
     """It costs nothing beside what its reading has cost, however long a text is: the server's loop waits for it."""
     text = "[see page of " * 100_000
-
-    def seconds(work: Callable[[], object]) -> float:
-        start = time.process_time()
-        work()
-        return time.process_time() - start
-
-    looked = seconds(lambda: unmarked(text))
     document = Document("text", [Page(text)], is_paged=False)
-    assert looked / 10 > min(seconds(lambda: told(document, "a")) for _ in range(5))
+    assert takes_at_most(0.1, lambda: told(document, "a"), lambda: unmarked(text))
 
 
 def test_a_name_without_end_costs_no_more_than_its_beginning() -> None:

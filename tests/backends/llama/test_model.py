@@ -30,7 +30,7 @@ from antiphon.protocol.items import Item, Message
 from antiphon.protocol.settings import FormatJsonSchema, TextConfig
 from antiphon.protocol.tool_settings import CustomGrammar
 from tests.backends.llama.schemas import SELF, WORST
-from tests.patient import HANG_SECONDS, cpu_seconds
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -157,7 +157,7 @@ async def test_the_engine_survives_the_worst_schemas(backend: Llama) -> None:
         with anyio.fail_after(SECONDS):
             async with aclosing((await backend._backend()).stream(brief)) as lists:
                 assert [deltas async for deltas in lists]
-        assert time.monotonic() - begun < cpu_seconds(20)
+        assert time.monotonic() - begun < 300 * await greeted(backend)
     loop = Function("act", Raw(msgspec.json.encode(SELF)))
     assert await hear(backend, Turn(user("Say hello."), functions=[loop], temperature=0.0, max_output_tokens=8))
     assert text(await hear(backend, Turn(user("Hello"), max_output_tokens=4)))
