@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from openai import OpenAI
 
+from antiphon.backends.llama.catalog import CATALOG, SMALL
+from antiphon.backends.llama.fetching import fetch
 from tests.command import serving
 from tests.mcp_servers import library
 
@@ -19,14 +21,14 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 
-CONFIG = """
+CONFIG = f"""
 [outbound]
 allow_private = ["127.0.0.1"]
 
 [[deployments]]
 name = "*"
 backend = "llama"
-model = "smollm2-135m"
+model = "{SMALL}"
 context = 8192
 """
 
@@ -34,6 +36,7 @@ context = 8192
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
     """A client of a server with the smallest embedded model."""
+    fetch(CATALOG[SMALL])
     folder: Path = tmp_path_factory.mktemp("embedded")
     config = folder / "antiphon.toml"
     config.write_text(CONFIG, encoding="utf-8")
