@@ -15,6 +15,8 @@ from benchmarks.chain import chain
 from benchmarks.computer import LONG_RUNS, computer_step
 from benchmarks.driver import WARM, BrokenAnswerError, Heard, Load
 from benchmarks.files import LARGE_FILE
+from benchmarks.identity import identity
+from benchmarks.limits import admission
 from benchmarks.mcp import CHAIN, CROWD, mcp_call
 from benchmarks.pictures import MANY_PICTURES, document, large_picture
 from benchmarks.pure import pure
@@ -23,6 +25,7 @@ from benchmarks.samples import Samples
 from benchmarks.stage import Running, Stage
 from benchmarks.stateless import stateless
 from benchmarks.store_chain import store_cpu, store_statements
+from benchmarks.telemetry import telemetry, telemetry_events
 from benchmarks.upstream import EVERYTHING
 from benchmarks.websockets import Beside, idle_sockets
 
@@ -182,6 +185,9 @@ MEASURES = [
     Measure("short", "CPU per streamed request of one token, stored", "us", cpu(SHORT, ALL, per=1)),
     Measure("body", "CPU per request without a stream, 64 tokens, stored", "us", cpu(BODY, ALL, per=1)),
     Measure("body-unstored", "the same, store: false", "us", cpu(UNSTORED_BODY, PYTHON, per=1)),
+    Measure("telemetry", "CPU per request without a stream, stored", "us", telemetry),
+    Measure("telemetry-event", "CPU per event of 16 streams in lockstep, stored", "us", telemetry_events),
+    Measure("admission", "CPU to admit a request and to settle it, in this process", "us", admission),
     Measure("first", "first token later than from the upstream itself (wall)", "ms", first_token),
     Measure("chain", "CPU per turn of a chain over HTTP, 4 tokens, stored", "us", chain),
     Measure("store", "CPU in the store alone, a chain of 1,000 turns", "us", store_cpu),
@@ -221,5 +227,6 @@ MEASURES = [
     Measure("computer-memory", "resident, server and children, in the same run", "MB", LONG_RUNS.show("memory")),
     Measure("document", "pages a second, a PDF of 300 pages of text", "", document),
     Measure("stateless", "CPU per request with 200 items of history, read and sent on", "us", stateless),
+    Measure("identity", "CPU to tell a caller by what it brings", "us", identity),
     Measure("pure", "CPU per call of a part without I/O", "us", pure),
 ]

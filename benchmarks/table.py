@@ -54,6 +54,20 @@ GOALS = [
         at_least=4,
     ),
     Goal(title="a stored body costs under 600 us", measure="body", at_most=600),
+    Goal(
+        title="logs and figures cost at most 5 % of a request",
+        measure="telemetry",
+        of="logs and figures",
+        over="without",
+        at_most=1.05,
+    ),
+    Goal(
+        title="and nothing of an event",
+        measure="telemetry-event",
+        of="logs and figures",
+        over="without",
+        at_most=1.05,
+    ),
     Goal(title="the first token comes at most 1.5 ms later", measure="first", at_most=1.5),
     Goal(
         title="adding a turn costs the same at turn 1,000 as at turn 10",
@@ -100,6 +114,7 @@ GOALS = [
         of="200 items",
         at_most=3_000,
     ),
+    Goal(title="telling a caller by a token costs under 100 us", measure="identity", of="token", at_most=100),
     Goal(title="1,000 idle WebSockets hold under 60 MB", measure="websocket-idle", of="opened", at_most=60),
     Goal(
         title="an event in the background costs at most 3 times as much",

@@ -1,7 +1,7 @@
 """Sign in with a token instead of a key, as programs do that were written for Azure.
 
 With Azure the provider is ``get_bearer_token_provider(DefaultAzureCredential(), SCOPE)`` of the package
-``azure-identity``. To the server a bearer token is a key like any other.
+``azure-identity``. A server that trusts the issuer takes its tokens; to others a bearer's text is a key like any other.
 """
 
 from __future__ import annotations

@@ -23,9 +23,10 @@ from antiphon.protocol.response import Response
 from antiphon.tools import Answer, Tool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
     from antiphon.core.deltas import Delta
+    from antiphon.core.tally import Unreported
     from antiphon.protocol.events import PhaseType
 
     Report = Callable[[PhaseType], Awaitable[None]]
@@ -137,7 +138,13 @@ class Run:
         self.emissions.append([name(event) for event in events])
         self.order += self.emissions[-1]
 
-    async def keep(self, response: Response, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]) -> None:
+    async def keep(
+        self,
+        response: Response,
+        outputs: Mapping[str, Output],
+        thoughts: Mapping[str, Thinking],
+        unreported: Sequence[Unreported],
+    ) -> None:
         """Keep."""
         await anyio.lowlevel.checkpoint()
         self.kept.append(response)

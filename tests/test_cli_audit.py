@@ -252,4 +252,4 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path: Path, arguments: list
     status, out, err = said("audit", "--config", written(tmp_path), *arguments, home=tmp_path)
     assert (1, "", 1) == (status, out, err.count("\n"))
     assert err.startswith("antiphon: ")
-    assert ("'soon' says no time" if arguments else "background, mcp, files, conversations brings") in err
+    assert ("'soon' says no time" if arguments else "background, mcp, files, conversations") in err

@@ -56,6 +56,17 @@ def test_a_string_can_come_from_the_environment_and_from_a_file(
             '[auth]\nkeys = [{ key = "k", tennant = "t" }]',
             "In the configuration: unknown key 'auth.keys[0].tennant'. Did you mean 'tenant'?",
         ),
+        (
+            '[auth]\nkeys = [{ key = "secret ", tenant = "t" }]',
+            (
+                "In the configuration: 'auth.keys[0]': a key has 1 to 4096 letters, digits and signs of ASCII, and "
+                "begins and ends with no space."
+            ),
+        ),
+        (
+            '[auth]\nkeys = [{ key = "k", tenant = "t" }, { key = "k", tenant = "u" }]',
+            "In the configuration: 'auth': the tenants 't' and 'u' have the same key.",
+        ),
         ('[server]\nport = "x"', "In the configuration: 'server.port': Expected `int`, got `str`."),
         ("[background]\nworkers = 0", "In the configuration: 'background.workers': Expected `int` >= 1."),
         ("[background]\ndrain_seconds = -1", "In the configuration: 'background.drain_seconds': Expected `int` >= 0."),
@@ -68,8 +79,26 @@ def test_a_string_can_come_from_the_environment_and_from_a_file(
             "In the configuration: 'store.waker': Invalid enum value 'shout'.",
         ),
         (
-            "[auth]\nkeys = []",
-            "[auth] names no keys: nobody could call the server. Add keys, or leave the section out.",
+            '[auth.oidc]\nissuer = "http://login.example"',
+            (
+                "In the configuration: 'auth.oidc': issuer 'http://login.example' is no https URL, so anybody on the "
+                'way could send keys (http is for this machine alone); jwks = "file:PATH" reads them from a file.'
+            ),
+        ),
+        (
+            '[auth.oidc]\nissuer = "https://login.example"\njwks = "keys.json"',
+            (
+                "In the configuration: 'auth.oidc': jwks is neither a URL nor the text of a JWK set: it is no JWK set: "
+                "JSON is malformed: invalid character (byte 0)."
+            ),
+        ),
+        (
+            '[auth.oidc]\nissuer = "https://login.example"\nalgorithms = ["none"]',
+            "In the configuration: 'auth.oidc.algorithms[0]': Invalid enum value 'none'.",
+        ),
+        (
+            '[auth.oidc]\nissuer = "https://login.example"\naudience = "x"',
+            "In the configuration: unknown key 'auth.oidc.audience'. Did you mean 'audiences'?",
         ),
         ('[server]\nhost = "env:NO_SUCH"', "server.host is env:NO_SUCH, and there is no such environment variable."),
         (

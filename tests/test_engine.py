@@ -24,9 +24,10 @@ from tests.patient import HANG_SECONDS
 from tests.playing import NOW, Dictionary, Model, Run, asking
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from antiphon.core.deltas import Delta
+    from antiphon.core.tally import Unreported
     from antiphon.protocol.events import StreamEvent
 
 pytestmark = pytest.mark.anyio
@@ -151,12 +152,18 @@ class Forgetful(Run):
 
     times = 1
 
-    async def keep(self, response: Response, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]) -> None:
+    async def keep(
+        self,
+        response: Response,
+        outputs: Mapping[str, Output],
+        thoughts: Mapping[str, Thinking],
+        unreported: Sequence[Unreported],
+    ) -> None:
         """Fail, then keep."""
         if self.times:
             self.times -= 1
             raise OSError("disk full")
-        await super().keep(response, outputs, thoughts)
+        await super().keep(response, outputs, thoughts, unreported)
 
 
 async def test_a_store_that_cannot_keep_fails_the_response() -> None:
@@ -184,7 +191,11 @@ async def test_a_store_that_never_answers_fails_the_response(monkeypatch: pytest
 
     class Stuck(Run):
         async def keep(
-            self, response: Response, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]
+            self,
+            response: Response,
+            outputs: Mapping[str, Output],
+            thoughts: Mapping[str, Thinking],
+            unreported: Sequence[Unreported],
         ) -> None:
             await anyio.sleep_forever()
 
@@ -264,11 +275,15 @@ async def test_a_response_that_is_being_kept_is_not_cancelled_any_more() -> None
 
     class Slow(Run):
         async def keep(
-            self, response: Response, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]
+            self,
+            response: Response,
+            outputs: Mapping[str, Output],
+            thoughts: Mapping[str, Thinking],
+            unreported: Sequence[Unreported],
         ) -> None:
             group.cancel_scope.cancel()
             await anyio.lowlevel.checkpoint()
-            await super().keep(response, outputs, thoughts)
+            await super().keep(response, outputs, thoughts, unreported)
 
     run = Slow(HELLO)
     async with anyio.create_task_group() as group:
@@ -311,10 +326,14 @@ async def test_a_cancellation_waits_until_a_response_is_kept_and_told(steps: lis
 
     class Late(Run):
         async def keep(
-            self, response: Response, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]
+            self,
+            response: Response,
+            outputs: Mapping[str, Output],
+            thoughts: Mapping[str, Thinking],
+            unreported: Sequence[Unreported],
         ) -> None:
             here.cancel()
-            await super().keep(response, outputs, thoughts)
+            await super().keep(response, outputs, thoughts, unreported)
 
     current = asyncio.current_task()
     assert current is not None
@@ -338,10 +357,16 @@ class Deaf(Run):
         if self.at in self.names:
             raise ConnectionResetError
 
-    async def keep(self, response: Response, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]) -> None:
+    async def keep(
+        self,
+        response: Response,
+        outputs: Mapping[str, Output],
+        thoughts: Mapping[str, Thinking],
+        unreported: Sequence[Unreported],
+    ) -> None:
         """The model has stopped by then."""
         assert self.model.closed
-        await super().keep(response, outputs, thoughts)
+        await super().keep(response, outputs, thoughts, unreported)
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,11 @@ from antiphon.protocol.items import Message
 from tests.playing import ASKED, NOW, OPENED, TERMINAL, Dictionary, Model, asking
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from antiphon.core.calls import OpenCall
     from antiphon.core.notes import Note
+    from antiphon.core.tally import Unreported
     from antiphon.protocol.response import Response
 
 pytestmark = pytest.mark.anyio
@@ -121,7 +122,13 @@ class Succession:
         await anyio.lowlevel.checkpoint()
         self.settled = len(self.log)
 
-    async def _keep(self, response: Response, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]) -> None:
+    async def _keep(
+        self,
+        response: Response,
+        outputs: Mapping[str, Output],
+        thoughts: Mapping[str, Thinking],
+        unreported: Sequence[Unreported],
+    ) -> None:
         await anyio.lowlevel.checkpoint()
         self.kept.append(response)
         self.outputs = dict(outputs)

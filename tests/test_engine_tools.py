@@ -11,6 +11,8 @@ from antiphon.core.turn import Choice
 from antiphon.core.writing import Shown
 from antiphon.protocol.calls import SearchAction, WebSearchCall
 from antiphon.protocol.items import FunctionCall, ReasoningItem
+from antiphon.telemetry.figures import Figures
+from antiphon.telemetry.trail import Trail, along
 from tests.patient import HANG_SECONDS
 from tests.playing import ASKED, Dictionary, Run, asking
 
@@ -44,6 +46,21 @@ async def test_a_call_that_fails_is_an_answer_too() -> None:
     assert "completed" == response.status
     assert ["failed"] == [item.status for item in response.output if isinstance(item, WebSearchCall)]
     assert {"ws_0": "Nobody knows spam."} == run.outputs
+
+
+async def test_every_call_is_counted_as_what_it_came_to() -> None:
+    """Those that were answered, that failed, and that were cancelled before; under the kind of their item."""
+    figures = Figures()
+    with along(Trail(figures=figures)):
+        for word in ("antiphon", "spam"):
+            run = Run(asking(word), {"steps": [{"text": "So."}], "outputs": 1}, tools={"look_up": Dictionary()})
+            await run.perform()
+        async with anyio.create_task_group() as group:
+            group.start_soon(Run(asking("duo"), tools={"look_up": Meeting()}).perform)
+            await anyio.wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
+    outcomes = dict.fromkeys(("completed", "failed", "cancelled"), 1)
+    assert {("web_search_call", outcome): count for outcome, count in outcomes.items()} == figures.tool_calls.values
 
 
 async def test_model_and_tools_take_turns_until_the_model_has_spoken() -> None:

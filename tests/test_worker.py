@@ -12,6 +12,8 @@ from antiphon.protocol.items import Message
 from antiphon.store import sqlite
 from antiphon.store.jobs import Jobs, Lost
 from antiphon.store.postgres import connect
+from antiphon.telemetry.figures import Figures
+from antiphon.telemetry.trail import Trail, along
 from antiphon.worker import Terms
 from tests.patient import HANG_SECONDS
 from tests.store.troubled import Troubled
@@ -324,6 +326,40 @@ async def test_a_worker_that_stops_lets_runs_end_and_gives_the_others_back(datab
     assert ["queued", "queued"] == [await process.jobs.state(each.seq) for each in (queued, late)]
     assert 0 == await process.attempts(queued)
     assert [(0,)] == await databases[0].fetch("SELECT count(*) FROM nodes", {})
+
+
+async def test_a_worker_that_is_hurried_gives_its_runs_back_at_once(database: Troubled) -> None:
+    """However much time they were to have."""
+    speaker = Speaker()
+    process = Process(database, speaker, terms=Terms(lease=60.0, drain=600.0))
+    with anyio.fail_after(HANG_SECONDS):
+        async with anyio.create_task_group() as work:
+            work.start_soon(process.worker.run)
+            queued = await process.enqueue()
+            await until(lambda: speaker.now == 1)
+            process.worker.stop()
+            await anyio.wait_all_tasks_blocked()
+            process.worker.hurry()
+    assert (0, "queued") == (speaker.now, await process.jobs.state(queued.seq))
+
+
+async def test_a_run_that_is_handed_over_is_counted_once(databases: list[Troubled]) -> None:
+    """As what it came to in the end, by the process that ended it; the first one counted nothing."""
+    speaker, figures = Speaker(), [Figures(), Figures()]
+    first, second = (Process(each, speaker, terms=Terms(lease=60.0, drain=0.0)) for each in databases)
+    with anyio.fail_after(HANG_SECONDS):
+        async with anyio.create_task_group() as work:
+            with along(Trail(figures=figures[0])):
+                work.start_soon(first.worker.run)
+            queued = await first.enqueue()
+            await until(lambda: speaker.now == 1)
+            first.worker.stop()
+        speaker.may_go_on.set()
+        with along(Trail(figures=figures[1])):
+            async with working(second):
+                assert "completed" == (await second.ended(queued)).status
+    assert [{}, {("m", "completed"): 1}] == [each.responses.values for each in figures]
+    assert [{("m",): 0}] * 2 == [each.running.values for each in figures]
 
 
 async def test_a_run_that_ends_while_its_worker_stops_has_ended(database: Troubled) -> None:

@@ -24,6 +24,7 @@ from antiphon.lifecycle.prompts import Config as PromptConfig
 from antiphon.lifecycle.prompts import Prompts
 from antiphon.lifecycle.recalling import Recalling
 from antiphon.lifecycle.remotes import Remotes
+from antiphon.lifecycle.tallying import Book
 from antiphon.lifecycle.tokens import Tokens
 from antiphon.outbound import Config, Outbound
 from antiphon.protocol.events import StreamEvent
@@ -35,6 +36,7 @@ from antiphon.store.conversations import Conversations
 from antiphon.store.hub import Hub
 from antiphon.store.jobs import Jobs
 from antiphon.store.store import Store
+from antiphon.store.usage import Usage
 from antiphon.store.waker import Waker
 from antiphon.tools.mcp.config import Config as McpConfig
 from antiphon.tools.mcp.servers import Servers
@@ -96,6 +98,7 @@ class Process:
     ) -> None:
         self.jobs = jobs or Jobs(database)
         self.store = Store(database)
+        self.book = Book(Usage(database), now=lambda: NOW)
         self.waker = Waker(database, boot)
         self.hub = Hub(self.jobs, self.waker, is_shared=database.is_shared)
         outbound = Outbound(Config())

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, get_args
 from antiphon import backends
 from antiphon.backends import UpstreamError, UpstreamFault
 from antiphon.http.faults import as_api_error
-from antiphon.protocol import errors, file_faults, frames, picture_faults, refusals
+from antiphon.protocol import errors, file_faults, frames, limit_faults, picture_faults, refusals
 from antiphon.protocol.errors import ApiError
+from antiphon.protocol.limit_faults import Level
 from scripts.reference.tables import MEANINGS, expect_same, table, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MODULES = (errors, refusals, frames, file_faults, picture_faults)
+MODULES = (errors, refusals, frames, file_faults, picture_faults, limit_faults)
 SOURCE = Path(backends.__file__).parent.parent
 GENERIC = {"invalid_request", "azure_error", "server_error"}
 SAMPLES: dict[str, object] = {
@@ -38,9 +39,10 @@ SAMPLES: dict[str, object] = {
     "name": "gpt-9",
     "param": "tools",
     "path": "/v1/responses",
-    "reason": "the token has expired",
+    "reason": "it has expired.",
     "retry_after": 2.0,
     "second": "conversation",
+    "role": "Responses.Use",
     "seconds": 120,
     "sent": "text/plain",
     "status": 500,
@@ -56,7 +58,9 @@ SPECIAL: dict[str, dict[str, object]] = {
     "invalid_encrypted_content": {"id": "cmp_1"},
     "no_call_for_output": {"call_id": "call_1", "kind": "function"},
     "no_output_for_call": {"call_id": "call_1", "kind": "function"},
-    "missing_parameter": {"param": "model"},
+    "missing_parameter": {"param": "id"},
+    "old_api_version": {"first": "2025-03-01-preview"},
+    "no_fitting_model": {"name": "model-router"},
     "unknown_parameter": {"param": "colour"},
     "invalid_type": {"param": "stream"},
     "invalid_value": {"param": "tool_choice"},
@@ -88,6 +92,18 @@ SPECIAL: dict[str, dict[str, object]] = {
     "too_many_shown": {"most": 500},
     "too_much_shown": {"most": 104_857_600},
     "nothing_to_edit": {"param": "tools[0].action"},
+    "rate_exceeded": {
+        "what": "requests",
+        "subject": "gpt-4o",
+        "level": Level(limit=600, remaining=0, reset=61.0),
+        "requested": 1,
+        "wait": 2.4,
+        "levels": {},
+    },
+    "request_too_large": {"subject": "gpt-4o", "limit": 100_000, "requested": 200_000},
+    "too_many_at_once": {"subject": "gpt-4o", "what": "concurrent responses", "limit": 32, "wait": 1.0},
+    "storage_full": {"limit_mib": 10_240},
+    "overloaded": {"wait": 1.0},
     "image_deployment_not_found": {"name": "gpt-image-9", "param": None},
 }
 CASES: dict[str, dict[str, dict[str, object]]] = {
@@ -159,7 +175,7 @@ def code_beside() -> str:
 def row(error: ApiError, meaning: str) -> list[str]:
     """One error as a row."""
     azure = error.azure
-    there = "" if azure is None else f"{azure.status}, `{azure.code}`: {azure.message}"
+    there = "" if azure is None else f"{', '.join(filter(None, [str(azure.status), code(azure)]))}: {azure.message}"
     return [str(error.status), code(error), meaning, error.message, there]
 
 

@@ -14,8 +14,10 @@ from antiphon.backends import scripted
 from antiphon.backends.llama import Config as Embedded
 from antiphon.backends.scripted import script
 from antiphon.http import auth
-from antiphon.lifecycle import guarding, prompts
+from antiphon.lifecycle import filtering, guarding, limiting, pricing, prompts
+from antiphon.lifecycle.routing import Rule
 from antiphon.store.blob_places import SETTINGS
+from antiphon.telemetry import settings as telemetry
 from antiphon.tools import image_generation
 from antiphon.tools.mcp import config as mcp
 from scripts.reference.tables import MEANINGS, expect_same, fields, table, written
@@ -25,6 +27,7 @@ SECTIONS: dict[str, type[Struct]] = {
     "[store]": config.Storage,
     "[auth]": auth.Config,
     "keys of [auth]": auth.Key,
+    "[auth.oidc]": auth.Oidc,
     "[outbound]": outbound.Config,
     "[embedded]": Embedded,
     "[[deployments]]": wiring.Head,
@@ -37,18 +40,29 @@ SECTIONS: dict[str, type[Struct]] = {
     "[computer]": guarding.Config,
     "[prompts]": prompts.Config,
     "[websocket]": config.WebSocket,
+    "[[limits]]": limiting.Rule,
+    "[[prices]]": pricing.Price,
+    "[logs]": telemetry.Logs,
+    "[metrics]": telemetry.Metrics,
+    "[tracing]": telemetry.Tracing,
+    "[content_filter]": filtering.Config,
+    "[content_filter.thresholds]": filtering.Thresholds,
+    "[[deployments]] that choose among others": wiring.Router,
+    "rules of [[deployments]]": Rule,
 }
 PAINTERS: dict[str, type[Struct]] = {"images": image_generation.Images, "svg": image_generation.Svg}
 """What an image deployment may be, by its ``backend``."""
 PLACES = ("file", "memory", *SETTINGS)
 """The schemes of URLs that name a place for blobs."""
 UNTYPED = {"deployments", "image_deployments"}
+WITHIN = {wiring.Head, auth.Key, auth.Oidc, filtering.Thresholds, wiring.Router, Rule}
+"""What stands in a section, or in a table of deployments."""
 
 
 def configuration() -> str:
     """Every section and key of the file."""
     sections = {field.encode_name for field in msgspec.structs.fields(config.Config)} - UNTYPED
-    shown = {name.strip("[]") for name, type_ in SECTIONS.items() if type_ not in {wiring.Head, auth.Key}}
+    shown = {name.strip("[]") for name, type_ in SECTIONS.items() if type_ not in WITHIN}
     expect_same("the configuration", sections, dict.fromkeys(shown, ""))
     expect_same("the configuration", SECTIONS, MEANINGS.configuration)
     tables = [

@@ -1,4 +1,4 @@
-"""The command ``antiphon``: serve, check a configuration, read the audit, and look after the embedded models."""
+"""The command ``antiphon``: serve, check a configuration, read audit and usage, and look after the embedded models."""
 
 from __future__ import annotations
 
@@ -26,20 +26,22 @@ from antiphon.config import (
     read_config,
     refuse_lone_file,
     refuse_open_server,
-    shown_blobs_url,
     shown_store_url,
 )
 from antiphon.http import server
-from antiphon.lifecycle.prompts import Prompts
 from antiphon.store import StoreError
-from antiphon.telemetry import log_to_stderr
-from antiphon.wiring import migrate, read_deployments
+from antiphon.telemetry.logs import log_to_stderr
+from antiphon.wiring import checking, migrate
+from antiphon.wiring import keys as kept_keys
 from antiphon.wiring.auditing import UnknownTime, Wanted, milliseconds, show
 from antiphon.wiring.running import serve, work
-from antiphon.wiring.showing import check_showing
+from antiphon.wiring.usage import By, first_day, next_day
+from antiphon.wiring.usage import Wanted as WantedUsage
+from antiphon.wiring.usage import show as show_usage
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Coroutine
 
     from antiphon.http.app import App as HttpApp
 
@@ -53,8 +55,12 @@ app = App(
 )
 models = App(name="models", help="List, fetch, verify and remove the embedded models.")
 app.command(models)
+keys = App(name="keys", help="Make, list and revoke the keys that callers send; also while servers run.")
+app.command(keys)
 
-LogLevel = Annotated[Literal["debug", "info", "warning", "error"], Parameter(help="What is logged.")]
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error"], Parameter(help="What is logged; the configuration's, or info.")
+]
 ConfigFile = Annotated[Path | None, Parameter(name="--config", help="The configuration, a TOML file.")]
 Limit = Annotated[int, Parameter(help="How many are shown at most.", validator=Number(gte=1))]
 
@@ -66,7 +72,7 @@ def serve_command(
     host: Annotated[str | None, Parameter(help="The address to listen on; the configuration's, or 127.0.0.1.")] = None,
     port: Annotated[int | None, Parameter(help="The port; the configuration's, or 8080. 0 takes a free one.")] = None,
     worker: Annotated[bool, Parameter(help="Whether background runs are performed here too.")] = True,
-    log_level: LogLevel = "info",
+    log_level: LogLevel | None = None,
 ) -> None:
     """Run the server.
 
@@ -83,7 +89,7 @@ def serve_command(
     refuse_open_server(settings)
     if not worker:
         refuse_lone_file(settings)
-    log_to_stderr(log_level)
+    log_to_stderr(log_level or settings.logs.level)
     with server.bind(listening.host, listening.port) as listener:
         uvloop.run(serve(settings, partial(_listen, listener), works=worker))
 
@@ -97,11 +103,11 @@ async def _listen(listener: socket.socket, http: HttpApp) -> None:
 
 
 @app.command(name="worker")
-def worker_command(*, config: ConfigFile = None, log_level: LogLevel = "info") -> None:
+def worker_command(*, config: ConfigFile = None, log_level: LogLevel | None = None) -> None:
     """Run a worker alone: it performs background runs for servers that share its PostgreSQL."""
     settings = read_config(config)
     refuse_lone_file(settings)
-    log_to_stderr(log_level)
+    log_to_stderr(log_level or settings.logs.level)
     uvloop.run(work(settings, lambda: _say(f"Antiphon works on background runs of {shown_store_url(settings)}.")))
 
 
@@ -118,18 +124,20 @@ def migrate_command(
 
 
 @app.command
-def check(*, config: ConfigFile = None) -> None:
-    """Say what is wrong with a configuration, and how to mend it."""
+def check(
+    *,
+    config: ConfigFile = None,
+    offline: Annotated[bool, Parameter(help="Only read the configuration: ask no other server.", negative="")] = False,
+) -> None:
+    """Say what is wrong with a configuration, and how to mend it.
+
+    Each deployment is asked for a few tokens, the store is opened, and a probe is written among the blobs, unless
+    --offline is given. The command fails where anything is wrong.
+    """
     settings = read_config(config)
-    refuse_open_server(settings)
-    deployments = read_deployments(settings)
-    painters = check_showing(settings, {deployment.name: deployment for deployment in deployments})
-    faults = Prompts(settings.prompts).check()
-    if faults:
-        raise ConfigError("In [prompts]: " + " ".join(faults))
-    print(f"The configuration is sound. It serves {', '.join(deployment.name for deployment in deployments)}")
-    print(f"on {settings.server.host}:{settings.server.port}, and keeps responses in {shown_store_url(settings)}.")
-    print(f"Pictures are drawn by {', '.join(painters)}; files are kept in {shown_blobs_url(settings)}.")
+    log_to_stderr("error")  # what is wrong is said in the findings
+    if not uvloop.run(checking.check(settings, is_offline=offline, out=sys.stdout, err=sys.stderr)):
+        sys.exit(1)
 
 
 @app.command
@@ -156,14 +164,82 @@ def audit(  # noqa: PLR0913 - each is an option of the command
         since=None if since is None else milliseconds(since, now),
         until=None if until is None else milliseconds(until, now),
     )
+    _read(show(settings.store, wanted, as_json=json, out=sys.stdout))
+
+
+@app.command
+def usage(  # noqa: PLR0913 - each is an option of the command
+    *,
+    config: ConfigFile = None,
+    since: Annotated[str, Parameter(help="From that day on: a date, UTC, or a span like 7d.")] = "30d",
+    until: Annotated[str | None, Parameter(help="Before that day, likewise.")] = None,
+    tenant: Annotated[str | None, Parameter(help="Of this tenant alone.")] = None,
+    deployment: Annotated[str | None, Parameter(help="Of this deployment alone.")] = None,
+    by: Annotated[
+        tuple[By, ...], Parameter(help="What a line is of; may be given more than once.", negative="")
+    ] = WantedUsage().by,
+    csv: Annotated[bool, Parameter(help="As CSV, for a spreadsheet.", negative="")] = False,
+) -> None:
+    """Show what tenants used of deployments, by the day (UTC), and what it costs.
+
+    What was estimated, as an upstream did not count it, is told apart. It may be read while a server runs.
+    """
+    settings = read_config(config)
+    now = datetime.now(UTC)
+    wanted = WantedUsage(
+        by=by,
+        tenant=tenant,
+        deployment=deployment,
+        since=first_day(milliseconds(since, now)),
+        until=WantedUsage().until if until is None else next_day(milliseconds(until, now)),
+    )
+    _read(show_usage(settings.store, settings.prices, wanted, as_csv=csv, out=sys.stdout))
+
+
+def _read(showing: Coroutine[None, None, str]) -> None:
+    """Show something on standard output, and say what else there is to know."""
     try:
-        note = uvloop.run(show(settings.store, wanted, as_json=json, out=sys.stdout))
+        note = uvloop.run(showing)
         sys.stdout.flush()
     except BrokenPipeError:  # whoever reads has seen enough, and what is left goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
     if note:
         _say(note)
+
+
+@keys.command(name="create")
+def create_key(
+    *,
+    config: ConfigFile = None,
+    tenant: Annotated[str, Parameter(help="Whose responses, files and conversations it opens.")],
+    name: Annotated[str, Parameter(help="What it is for, to be seen in the list.")] = "",
+    expires: Annotated[str | None, Parameter(help="After which span it opens nothing more, such as 90d.")] = None,
+) -> None:
+    """Make a key, and print it: this once, as only its digest is kept."""
+    key, note = uvloop.run(kept_keys.create(read_config(config), tenant=tenant, name=name, expires=expires))
+    print(key)
+    _say(note)
+
+
+@keys.command(name="list")
+def list_keys(
+    *,
+    config: ConfigFile = None,
+    tenant: Annotated[str | None, Parameter(help="Of this tenant alone.")] = None,
+    json: Annotated[bool, Parameter(help="One JSON object a line.", negative="")] = False,
+) -> None:
+    """List all keys that were made: of each the beginning, whose it is, and whether it opens."""
+    if note := uvloop.run(kept_keys.show(read_config(config), tenant=tenant, is_json=json, out=sys.stdout)):
+        _say(note)
+
+
+@keys.command(name="revoke")
+def revoke_key(
+    id: Annotated[str, Parameter(help="The id of a key, as the list shows it.")], *, config: ConfigFile = None
+) -> None:
+    """Let a key open nothing any more, on every server within seconds."""
+    _say(uvloop.run(kept_keys.revoke(read_config(config), id)))
 
 
 @models.command(name="list")
@@ -214,6 +290,6 @@ def main() -> None:
     """Run the command; what a person can mend is said in one line."""
     try:
         app()
-    except (ConfigError, StoreError, UnknownTime, server.CannotListen, ModelError) as error:
+    except (ConfigError, StoreError, UnknownTime, kept_keys.KeyFault, server.CannotListen, ModelError) as error:
         print(f"antiphon: {error}", file=sys.stderr)
         sys.exit(1)

@@ -20,9 +20,11 @@ from platformdirs import user_data_path
 from antiphon import documents, outbound
 from antiphon.backends.llama import Config as Embedded
 from antiphon.http.auth import Config as Auth
-from antiphon.lifecycle import guarding, prompts
+from antiphon.lifecycle import filtering, guarding, limiting, prompts
+from antiphon.lifecycle.pricing import Price
 from antiphon.protocol.parts import Json
 from antiphon.store import StoreUrlError, sqlite_files
+from antiphon.telemetry import settings
 from antiphon.tools.mcp.config import Config as Mcp
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -44,10 +46,14 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     strict_params: bool = False
     done_marker: bool = False
     default_deployment: str | None = None
+    region: Annotated[str, Meta(pattern=r"^[!-~]([ -~]{0,62}[!-~])?$")] | None = None
     max_body_mib: Annotated[int, Meta(ge=1, le=1024)] = 80
     max_tool_calls: Positive = 256
+    max_concurrent: Positive = 10_000
     heartbeat_seconds: Annotated[float, Meta(ge=0)] = 15.0
     heartbeat_event_seconds: Annotated[float, Meta(ge=0)] = 60.0
+    drain_seconds: Annotated[float, Meta(ge=0)] = 10.0
+    notice_seconds: Annotated[float, Meta(ge=0)] = 0.0
 
 
 class WebSocket(Struct, frozen=True, forbid_unknown_fields=True):
@@ -136,9 +142,15 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     documents: documents.Config = documents.Config()
     vision: Vision = Vision()
     computer: guarding.Config = guarding.Config()
+    content_filter: filtering.Config | None = None
     websocket: WebSocket = WebSocket()
     prompts: prompts.Config = prompts.Config()
     embedded: Embedded = Embedded()
+    prices: list[Price] = []
+    logs: settings.Logs = settings.Logs()
+    metrics: settings.Metrics = settings.Metrics()
+    tracing: settings.Tracing = settings.Tracing()
+    limits: list[limiting.Rule] = []
     deployments: list[dict[str, Any]] = []  # each backend has keys of its own
     image_deployments: list[dict[str, Any]] = []  # likewise
 
@@ -209,12 +221,32 @@ def refuse_open_server(config: Config) -> None:
 
 
 def _check(config: Config) -> None:
-    if config.auth is not None and not config.auth.keys:
-        raise ConfigError("[auth] names no keys: nobody could call the server. Add keys, or leave the section out.")
+    _check_metrics(config.metrics)
     names = [deployment.get("name") for deployment in config.deployments]
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"Two deployments are named {name!r}.")
+    priced = [price.deployment for price in config.prices]
+    for name in priced:
+        if priced.count(name) > 1:
+            raise ConfigError(f"Two of [[prices]] are for the deployment {name!r}.")
+    if fault := limiting.fault(config.limits, names):
+        raise ConfigError(f"In [[limits]]: {fault}")
+
+
+def _check_metrics(metrics: settings.Metrics) -> None:
+    if not metrics.enabled or metrics.key is not None:
+        return
+    if metrics.port is None:
+        raise ConfigError(
+            "[metrics] would be open to every caller. Give it a key of its own, such as "
+            'key = "env:METRICS_KEY", or a port of its own, such as port = 9464, which only this machine reaches.'
+        )
+    if not is_loopback(metrics.host):
+        raise ConfigError(
+            f"[metrics] on {metrics.host} can be reached from other machines. Give it a key, such as "
+            'key = "env:METRICS_KEY", or leave its host out.'
+        )
 
 
 def _resolved(value: Json, place: str) -> Json:

@@ -21,6 +21,7 @@ from msgspec import Struct
 from antiphon.protocol.response import ResponseError
 from antiphon.store import StoreUnavailable
 from antiphon.store.writer import RunLog, Writer
+from antiphon.telemetry import trail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -79,7 +80,7 @@ class Worker:
         self._runs: dict[int, Run] = {}
         self._strays: dict[int, int] = {}
         self._beaten = -math.inf
-        self._is_stopping = False
+        self._is_stopping = self._is_hurried = False
         self._something = asyncio.Event()
         self._doubt = asyncio.Event()
         waker.listen("queued", self._wake)
@@ -103,6 +104,11 @@ class Worker:
     def stop(self) -> None:
         """Claim nothing more."""
         self._is_stopping = True
+        self._wake([])
+
+    def hurry(self) -> None:
+        """Once it is told to stop, let runs have no more time to end: they are given back now."""
+        self._is_hurried = True
         self._wake([])
 
     # Claims
@@ -134,6 +140,8 @@ class Worker:
             older.give_up()
         run = self._runs[claim.seq] = Run(claim)
         log.info("job claimed", extra={"action": "job_claimed", "job": claim.seq, "attempt": claim.attempt})
+        if (figures := trail.current().figures) is not None:
+            figures.claims.add()
         run.task = group.create_task(self._perform(run))
         run.task.add_done_callback(partial(self._ended, run))
 
@@ -212,6 +220,8 @@ class Worker:
         lost = await self._jobs.reclaim(lease=round(self._terms.lease * 1000), attempts=self._terms.attempts)
         if lost.queued:
             log.warning("jobs taken over", extra={"action": "jobs_taken_over", "jobs": lost.queued})
+            if (figures := trail.current().figures) is not None:
+                figures.taken_over.add(count=len(lost.queued))
             self._waker.say("queued", lost.queued)
         for seq in lost.worn_out:
             log.error("job worn out", extra={"action": "job_worn_out", "job": seq})
@@ -221,15 +231,22 @@ class Worker:
         for run in runs:
             if not run.is_over:
                 log.warning("job lost", extra={"action": "job_lost", "job": run.claim.seq})
+                self._count_lost()
                 run.give_up()
+
+    def _count_lost(self) -> None:
+        if (figures := trail.current().figures) is not None:
+            figures.lost.add()
 
     # The end
 
     async def _drain(self) -> None:
         """Let runs end by themselves for a while; then take up nothing more of them, and give them back."""
-        tasks = [run.task for run in self._runs.values() if run.task is not None]
-        if tasks:
-            await asyncio.wait(tasks, timeout=self._terms.drain)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._terms.drain):
+                while self._runs and not self._is_hurried:
+                    self._something.clear()
+                    await self._something.wait()
         left = [run for run in self._runs.values() if not run.is_over]
         for run in left:
             run.give_up()

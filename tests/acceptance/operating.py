@@ -5,12 +5,15 @@ from __future__ import annotations
 import queue
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import httpx2 as httpx
 import msgspec
 
 from tests.patient import HANG_SECONDS
@@ -47,12 +50,12 @@ class Operated:
     def kill(self) -> None:
         """End the process as a crash does: nothing of it runs any more."""
         self._process.kill()
-        self._ended()
+        self.ended()
 
     def stop(self) -> int:
         """Ask the process to end, as an operator does; gives its status."""
         self._process.send_signal(signal.SIGTERM)
-        return self._ended()
+        return self.ended()
 
     @property
     def written(self) -> bytes:
@@ -64,7 +67,19 @@ class Operated:
         lines = [msgspec.json.decode(line) for line in self._written if line.startswith(b"{")]
         return [line for line in lines if line.get("action") == action]
 
-    def _ended(self) -> int:
+    def gone(self) -> None:
+        """Wait until nobody listens at its address any more."""
+        address = httpx.URL(self.address)
+        end = time.monotonic() + HANG_SECONDS
+        while time.monotonic() < end:
+            try:
+                socket.create_connection((address.host, address.port or 80)).close()
+            except ConnectionError:
+                return
+        raise TimeoutError(self.address)
+
+    def ended(self) -> int:
+        """Wait until the process has ended; gives its status."""
         status = self._process.wait(HANG_SECONDS)
         self._reader.join(HANG_SECONDS)
         return status

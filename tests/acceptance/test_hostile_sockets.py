@@ -96,7 +96,7 @@ CASES = [
         *(*ALL, *items.PAIRS, *items.THOUGHTS, *items.SETTINGS),
         *(*tools.CHOICES, *settings.LIMITS),
     )
-    if not OTHERWISE & case.body.keys() and case.code != "model_not_found"
+    if not OTHERWISE & case.body.keys() and case.param != "model"
 ]
 
 
@@ -130,6 +130,21 @@ def test_the_connections_go_on_after_all_of_that(stand: Stand, plain: Talk, azur
     for talk in (plain, azure):
         assert "response.completed" == talk.turn(stream_id="a-lane")["type"]
     assert stand.model.asked
+
+
+def test_a_model_that_is_not_named_is_missed_in_the_words_of_the_path(plain: Talk, azure: Talk) -> None:
+    """Azure has but a message for it."""
+    known, foreign = plain.turn(model=None), azure.turn(model=None)
+    assert (400, "missing_required_parameter", "model") == (
+        known["status"],
+        known["error"]["code"],
+        known["error"]["param"],
+    )
+    assert (400, "Missed model deployment", None) == (
+        foreign["status"],
+        foreign["error"]["message"],
+        foreign["error"]["code"],
+    )
 
 
 def test_an_unknown_model_is_named_in_the_words_of_the_path(plain: Talk, azure: Talk) -> None:

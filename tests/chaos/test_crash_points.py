@@ -47,7 +47,7 @@ SQLITE: dict[Scenario, list[str]] = {scenarios.kill: ["retire_all", "free_conver
 POSTGRES: dict[Scenario, list[str]] = {
     scenarios.work: ["notify_queued", "notify_written"],
     scenarios.cancel: ["notify_ended"],
-    scenarios.sweep: ["add_sealing_key"],
+    scenarios.sweep: ["add_sealing_key", "forget_slots", "forget_seats"],
 }
 """What is committed or told in each scenario, on every engine and on one of them."""
 

@@ -13,6 +13,7 @@ from antiphon.core.notes import (
     CallStarted,
     CallWritten,
     Compacted,
+    FilterNoted,
     ListOpened,
     Note,
     ThoughtKept,
@@ -26,7 +27,7 @@ from tests.core.dialogues import NOW, Dialogue, Emission, Play, dialogues
 
 NOTES = (
     *(ListOpened, CallAnswered, CallOpened, CallStarted, CallWritten, TurnBroken, TurnEnded),
-    *(ThoughtKept, Compacted),
+    *(ThoughtKept, FilterNoted, Compacted),
 )
 
 

@@ -64,6 +64,7 @@ class Talk:
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
+        self.headers: dict[str, str] = {}
         self._file = connection.makefile("rb")
 
     def close(self) -> None:
@@ -84,6 +85,7 @@ class Talk:
         self.connection.sendall(f"GET {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1"))
         status = int(self._file.readline().split()[1])
         lines = b"".join(iter(self._file.readline, b"\r\n")).decode()
+        self.headers = dict(line.lower().split(": ", 1) for line in lines.splitlines())
         if status != 101:
             raise Refused(status, lines, self._file.read())
 
@@ -162,8 +164,8 @@ def hurried(patch: pytest.MonkeyPatch, **changes: float) -> None:
     """Give the connections of all servers that start from now on other terms."""
     build = WebSockets.__init__
 
-    def built(self: WebSockets, lifecycle: Lifecycle, auth: Auth, terms: Terms) -> None:
-        build(self, lifecycle, auth, replace(terms, **changes))
+    def built(self: WebSockets, lifecycle: Lifecycle, auth: Auth, terms: Terms, *, region: str | None = None) -> None:
+        build(self, lifecycle, auth, replace(terms, **changes), region=region)
 
     patch.setattr(WebSockets, "__init__", built)
 

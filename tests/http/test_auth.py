@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
+from starlette.datastructures import Headers
 
-from antiphon.http.auth import Config, Key
+from antiphon.http.auth import Auth, Config, Key
+from antiphon.http.auth.stored import StoredKeys
+from antiphon.lifecycle import Caller
+from antiphon.protocol.errors import ApiError
+from antiphon.store import sqlite
+from antiphon.store.keys import Keys, new_key
 from tests import patient
 from tests.serving import scripted, serving
+from tests.store.troubled import Troubled
 
 KEYS = Config(keys=[Key(key="key-a", tenant="a"), Key(key="key-b", tenant="b")])
 BODY = {"model": "m", "input": "hi"}
@@ -103,3 +110,75 @@ def test_with_keys_the_key_decides() -> None:
     with serving(replace(scripted(), auth=KEYS)) as address:
         headers = {"api-key": "key-a", "origin": "https://app.example"}
         assert 200 == patient.get(f"{address}/v1/models", headers=headers).status_code
+
+
+@pytest.mark.parametrize("key", ["", " key", "key\n", "k\te\ty", "cl\u00e9", "x" * 4097])
+def test_a_key_that_nobody_can_send_is_told(key: str) -> None:
+    """At the start, and without the key: it may be a right one with something added."""
+    with pytest.raises(ValueError, match="a key has 1 to 4096 letters, digits and signs of ASCII") as caught:
+        Key(key=key, tenant="a")
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("tenant", ["", " ", "a ", "a\0b", "a\nb", "\ud800", "x" * 129])
+def test_what_names_no_tenant_is_told(tenant: str) -> None:
+    """Whether a key or a token names it: the database is to keep it, and people are to see it."""
+    with pytest.raises(ValueError, match="is no name of one: it has 1 to 128 characters"):
+        Key(key="key", tenant=tenant)
+
+
+def test_a_key_is_one_tenants() -> None:
+    """Two that have the same would read each other's responses; one may have it twice."""
+    with pytest.raises(ValueError, match="the tenants 'a' and 'b' have the same key"):
+        Config(keys=[Key(key="secret", tenant="a"), Key(key="other", tenant="a"), Key(key="secret", tenant="b")])
+    assert 2 == len(Config(keys=[Key(key="secret", tenant="a")] * 2).keys)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("raw", "tenant"),
+    [
+        ([(b"authorization", b"bEaReR   key-a  ")], "a"),
+        ([(b"authorization", b"Bearer key-a"), (b"api-key", b"key-b")], "b"),
+        ([(b"authorization", b"Bearer key-a"), (b"api-key", b"")], "a"),
+        ([(b"authorization", b"Bearer key-a"), (b"api-key", b"wrong")], None),
+        ([(b"authorization", b"Bearer key-a"), (b"authorization", b"Bearer key-b")], "a"),
+        ([(b"authorization", b"Bearer wrong"), (b"authorization", b"Bearer key-b")], None),
+        ([(b"authorization", b"key-a")], None),
+        ([(b"authorization", b"Bearer\tkey-a")], None),
+        ([(b"authorization", b"Bearer key-\xe9\xff\x00")], None),
+        ([(b"authorization", b"Bearer " + b"x" * 100_000)], None),
+        ([(b"authorization", b"Bearer ")], None),
+    ],
+)
+async def test_what_a_caller_brings_is_read_one_way(raw: list[tuple[bytes, bytes]], tenant: str | None) -> None:
+    """A key of Azure's goes before a bearer's, and the first of two before the second; a wrong one is wrong."""
+    auth = Auth(KEYS, host="127.0.0.1")
+    if tenant is not None:
+        assert Caller(tenant) == await auth.caller(Headers(raw=raw))
+        return
+    with pytest.raises(ApiError) as caught:
+        await auth.caller(Headers(raw=raw))
+    assert 401 == caught.value.status
+    assert len(caught.value.message) < 300
+
+
+@pytest.mark.anyio
+async def test_it_is_said_at_the_start_that_nobody_has_a_key(caplog: pytest.LogCaptureFixture) -> None:
+    """Where that is so, and can be known; it keeps no server from starting."""
+    database = Troubled(await sqlite.connect("sqlite://"))
+    keys = Keys(database)
+    auth = Auth(Config(), host="127.0.0.1", stored=StoredKeys(keys))
+    try:
+        await auth.run()
+        assert ["nobody has a key"] == caplog.messages
+        await Auth(KEYS, host="127.0.0.1", stored=StoredKeys(keys)).run()
+        await Auth(None, host="127.0.0.1", stored=StoredKeys(keys)).run()
+        database.is_away = True
+        await auth.run()
+        database.is_away = False
+        await keys.add(new_key(), tenant="a", name="", life_ms=None)
+        await auth.run()
+        assert 1 == len(caplog.messages)
+    finally:
+        await database.aclose()

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any  # an OpenAPI document is open
 
 import jsonschema_rs
 import pytest
+from msgspec.structs import replace
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from antiphon.http.openapi import EXTENSION, REQUESTS, document
 from antiphon.http.operations import OPERATIONS
+from antiphon.lifecycle.limiting import Rule
 from scripts.reference.http import answers
 from tests import patient
 from tests.http.talking import talking
@@ -34,13 +36,14 @@ def described() -> Document:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """A server whose model says one thing, calls the function that it is offered, and waits at "busy"."""
+    """A server with limits whose model says one thing, calls the function it is offered, and waits at "busy"."""
     replies = (
         {"when": "weather", "steps": [{"call": {"name": "weather", "arguments": {"city": "Paris"}}}]},
         {"when": "busy", "steps": [{"fail": {"fault": "rate_limit_exceeded", "message": "No.", "retry_after": 1}}]},
         {"steps": [{"text": ['{"city": "Paris",', ' "country": "France"}']}]},
     )
-    with serving(scripted(*replies)) as url:
+    limits = [Rule(requests_per_minute=10_000, tokens_per_minute=10_000_000)]
+    with serving(replace(scripted(*replies), limits=limits)) as url:
         yield url
 
 
@@ -62,7 +65,7 @@ def routed() -> dict[str, set[str]]:
 
 def test_the_document_names_every_route_and_no_other(described: Document) -> None:
     """What is answered is described, and what is described is answered."""
-    beside = {"/health": {"GET"}, "/openapi.json": {"GET"}}
+    beside = {path: {"GET"} for path in ("/health", "/health/live", "/health/ready", "/openapi.json")}
     paths = {
         path: {key.upper() for key in each if key in {"get", "post", "delete", "put", "patch"}}
         for path, each in described["paths"].items()

@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 import httpx2 as httpx
+from msgspec.structs import replace
 
-from antiphon.http import server
+from antiphon.config import Server
 from tests.http.test_streaming import Endless, ask, endless
 from tests.patient import HANG_SECONDS
 from tests.serving import scripted, serving
-
-if TYPE_CHECKING:
-    import pytest
 
 DELAYED_ACK_SECONDS = 0.03  # less than the 40 ms after which Linux acknowledges a lone segment
 
@@ -31,11 +28,10 @@ def test_an_answer_is_not_held_back() -> None:
     assert min(took[1:]) < DELAYED_ACK_SECONDS
 
 
-def test_a_server_that_stops_ends_every_answer_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_stops_ends_every_answer_whole() -> None:
     """Who waits when the time to drain is over gets the terminal event or an error to read, not a broken connection."""
-    monkeypatch.setattr(server, "DRAIN_SECONDS", 1)
     with endless() as config:
-        with serving(config) as address, ExitStack() as connections:
+        with serving(replace(config, server=Server(drain_seconds=1))) as address, ExitStack() as connections:
             watching, waiting = ask(address, stream=True), ask(address)
             connections.callback(watching.close)
             connections.callback(waiting.close)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+from msgspec.structs import replace
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from antiphon.config import Config
+from antiphon.config import Config, Server
 from antiphon.http import server
 from tests.http.talking import (
     BINARY,
@@ -324,10 +325,9 @@ def test_a_response_that_runs_is_not_cut_off_by_the_end_of_its_connection(monkey
     assert ["begun ended"] * 2 == [text(each) for each in ends]
 
 
-def test_a_server_that_stops_closes_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_stops_closes_its_connections() -> None:
     """One that is idle at once; on one with a response this gets its terminal event first, as a stream does."""
-    monkeypatch.setattr(server, "DRAIN_SECONDS", 1)
-    with endless() as config, serving(config) as address:
+    with endless() as config, serving(replace(config, server=Server(drain_seconds=1))) as address:
         idle, busy = talking(address), talking(address)
         quiet, talk = idle.__enter__(), busy.__enter__()
         talk.create()

@@ -66,7 +66,7 @@ class Atelier(Process):
         self.scribe = scribe
         super().__init__(database, scribe, **settings)
         self.brush = self.shelves.brush
-        self.lifecycle = Lifecycle(self.preparing, self.store, self.shelves.keeping)
+        self.lifecycle = Lifecycle(self.preparing, self.store, self.shelves.keeping, self.book)
 
     def blobs(self) -> Blobs:
         """The shared ones."""

@@ -168,7 +168,7 @@ async def test_hints_go_to_the_backend(process: Process) -> None:
 
 async def test_a_choice_may_name_what_the_conversation_brought(process: Process) -> None:
     """By an item of it, or by a search; what nobody brought is refused, and so is what is chosen without a history."""
-    lifecycle = Lifecycle(process.preparing, process.store, process.shelves.keeping)
+    lifecycle = Lifecycle(process.preparing, process.store, process.shelves.keeping, process.book)
 
     async def emit(_events: object) -> None:
         """Nobody listens."""

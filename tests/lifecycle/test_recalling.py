@@ -47,7 +47,9 @@ class Place:
     def __init__(self, database: Database) -> None:
         self.scribe = Scribe(LOST, THINKS)
         self.process = Process(database, self.scribe)
-        self.lifecycle = Lifecycle(self.process.preparing, self.process.store, self.process.shelves.keeping)
+        self.lifecycle = Lifecycle(
+            self.process.preparing, self.process.store, self.process.shelves.keeping, self.process.book
+        )
         shelf = self.process.shelves.keeping.shelf
         tokens = Tokens(Seal(["secret"]), Policy(), now=lambda: NOW)
         self.conversing = Conversing(Conversations(database), self.process.store, shelf, tokens=tokens, now=lambda: NOW)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any  # JSON
 import anyio
 import pytest
 
+from antiphon.engine.reins import Reins
 from antiphon.lifecycle import Caller, patience
 from antiphon.protocol.calls import ImageGenerationCall
 from antiphon.protocol.content import InputImage
@@ -209,7 +210,7 @@ async def test_what_was_stored_though_nobody_was_told_so_is_not_erased(atelier: 
             troubled.unheard = 1
 
     blobs.put = unheard  # type: ignore[method-assign]  # a storage behind which the database falls silent
-    response = await atelier.lifecycle.perform(prepared, deaf)
+    response = await atelier.lifecycle.perform(prepared, deaf, reins=Reins())
     blobs.put = put  # type: ignore[method-assign]  # as it was
     assert [(response.id,)] == await troubled.fetch("SELECT id FROM responses", {})
     await swept(troubled, blobs)
@@ -227,7 +228,7 @@ async def test_what_could_not_be_stored_is_erased(atelier: Atelier, troubled: Tr
         troubled.is_away = True
 
     blobs.put = away  # type: ignore[method-assign]  # a storage behind which the database goes away
-    response = await atelier.lifecycle.perform(prepared, deaf)
+    response = await atelier.lifecycle.perform(prepared, deaf, reins=Reins())
     troubled.is_away = False
     assert "failed" == response.status
     assert [] == await troubled.fetch("SELECT id FROM responses", {})

@@ -19,6 +19,7 @@ from antiphon.protocol.frames import (
     refused,
 )
 from antiphon.protocol.refusals import content_filtered
+from antiphon.protocol.response import FilterVerdict
 
 
 def test_an_envelope_is_read_without_the_rest() -> None:
@@ -156,6 +157,15 @@ def test_an_error_in_a_frame_has_a_type_and_its_headers() -> None:
     plain = msgspec.json.decode(msgspec.json.encode(refused(content_filtered())))
     assert ("invalid_request_error", "content_filter") == (plain["error"]["type"], plain["error"]["code"])
     assert {"type", "status", "error"} == set(plain)
+    assert {"message", "type", "param", "code"} == set(plain["error"])
+
+
+def test_an_error_in_a_frame_says_what_a_content_filter_found() -> None:
+    """As it does over HTTP."""
+    error = content_filtered({"violence": FilterVerdict(filtered=True, severity="high")})
+    frame, over_http = (msgspec.json.decode(msgspec.json.encode(each)) for each in (refused(error), error.body))
+    assert {**over_http["error"], "type": "invalid_request_error"} == frame["error"]
+    assert "ResponsibleAIPolicyViolation" == frame["error"]["innererror"]["code"]
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(3600.0, "60 minutes"), (60.0, "1 minute"), (90.0, "1.5 minutes")])

@@ -156,9 +156,9 @@ class Working(RuleBasedStateMachine):
         job = self.model[claim.seq]
         part = chunk(job.log[-1].last + 1)
         end = final(job.id, f"{job.id}.cut", status="cancelled")
-        expected = None if job.state == "ended" else part
-        assert expected == self.run(self.jobs.end(claim.seq, lambda _: (part, end)))
-        if expected is not None:
+        ended = self.run(self.jobs.end(claim.seq, lambda _: (part, end)))
+        assert (None if job.state == "ended" else (part, "cancelled")) == (ended and (ended.chunk, ended.status))
+        if ended is not None:
             job.end(part, end)
             job.epoch += 1
 

@@ -10,7 +10,7 @@ import pytest
 
 from antiphon.core.log import Chunk
 from antiphon.store import StoreUnavailable
-from antiphon.store.jobs import Claim, Entry, Found, Jobs, Kept, Lost
+from antiphon.store.jobs import Claim, Ended, Entry, Found, Jobs, Kept, Lost
 from tests.patient import HANG_SECONDS
 from tests.store.rows import OPENING, chunk, enqueue, final
 from tests.store.troubled import Troubled
@@ -176,7 +176,7 @@ async def test_what_is_not_the_next_part_is_not_written(jobs: Jobs) -> None:
     ])
     assert {good.seq} == written
     logs = [await jobs.whole_log(claim.seq) for claim in claims]
-    assert [[OPENING, chunk(2)], [OPENING], [OPENING, chunk(2), chunk(3)], [OPENING], [OPENING, end]] == logs
+    assert [[OPENING, chunk(2)], [OPENING], [OPENING, chunk(2), chunk(3)], [OPENING], [OPENING, end.chunk]] == logs
 
 
 @pytest.mark.parametrize("end", [None, final("r1", "r1.out")], ids=["in the middle", "the end"])
@@ -220,7 +220,7 @@ async def test_a_job_ends_once(jobs: Jobs) -> None:
     """Whoever holds it; what ends it sees its whole log. Who comes later is told nothing, and nothing changes."""
     claim = await claimed(jobs, "r1")
     await jobs.append([entry(claim, chunk(2, 0))])
-    assert chunk(2) == await jobs.end(claim.seq, partial(ending, "r1"))
+    assert Ended(chunk(2), "cancelled", "") == await jobs.end(claim.seq, partial(ending, "r1"))
     found = await jobs.find("r1", tenant="a")
     assert Found(claim.seq, final("r1", status="cancelled").response, "ended") == found
 
@@ -236,7 +236,7 @@ async def test_a_job_ends_once(jobs: Jobs) -> None:
 async def test_a_queued_job_that_is_ended_is_never_claimed(jobs: Jobs) -> None:
     """And what was sealed for its run is erased."""
     seq = await enqueue(jobs, "r1")
-    assert chunk(2) == await jobs.end(seq, partial(ending, "r1"))
+    assert Ended(chunk(2), "cancelled", "") == await jobs.end(seq, partial(ending, "r1"))
     assert [] == await jobs.claim("boot", limit=1)
     await jobs.release({seq: 0})
     assert "ended" == await jobs.state(seq)

@@ -9,7 +9,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from antiphon.store import approvals, audit, conversations, erasing, files, jobs, saving, sqlite_files, store, uploads
+from antiphon.store import (
+    approvals,
+    audit,
+    conversations,
+    erasing,
+    files,
+    jobs,
+    keys,
+    quotas,
+    saving,
+    seats,
+    sqlite_files,
+    store,
+    uploads,
+    usage,
+)
 from antiphon.store.postgres.texts import numbered
 from antiphon.store.queries import MARKS, named, queries
 
@@ -18,11 +33,13 @@ if TYPE_CHECKING:
     from tests.store.conftest import Urls
 
 BROUGHT = ("chain", "page", "listed", "due", "free", "lost", "CONSTANT ROW")
-FEW = ("nodes", "chores", "numbers")
+FEW = ("api_keys", "nodes", "chores", "numbers", "usage_batches", "seat_nodes")
 SCANS = {f"SCAN {rows}" for rows in BROUGHT + FEW}
 """What a plan may read from end to end: rows that the statement itself brought together, and tables of a few rows."""
 
-LISTS = {"ids": "[]", "holders": "[]", "rows": "[]", "wanted": "[]", "responses": "[]"}
+LISTS = {"ids": "[]", "holders": "[]", "rows": "[]", "wanted": "[]", "responses": "[]", "charges": "[]"}
+SUMMED = ("files_bytes (tenant=?)", "upload_parts USING PRIMARY KEY (tenant=?)")
+"""What is added up for a tenant, once for each file that comes: from an index, in 1.5 ms for 10,000 files."""
 PARTIAL = ("lineages_stale", "jobs_queued", "jobs_running", "jobs_ended", "conversations_holder")
 """Indexes of the few rows that wait for something: they are read as a whole."""
 
@@ -42,6 +59,13 @@ def test_an_engine_runs_its_own_text() -> None:
     assert named(text, "postgres") == {"one": "SELECT 2 FOR UPDATE", "two": "SELECT 3 FOR UPDATE SKIP LOCKED"}
 
 
+def test_what_several_statements_have_in_common_stands_once() -> None:
+    """Under a name that is a mark in each; parts may have parts, and are no statements by themselves."""
+    text = "-- _a (sqlite) --\n2 /*lock*/\n-- _b --\nSELECT 1, /*_a*/\n-- one --\n/*_b*/;\n-- two --\n(/*_b*/);\n"
+
+    assert named(text, "sqlite") == {"one": "SELECT 1, 2", "two": "(SELECT 1, 2 )"}
+
+
 def test_a_name_has_one_text_on_each_engine() -> None:
     """A second text would silently replace the first."""
     with pytest.raises(ValueError, match="two texts for 'one'"):
@@ -49,15 +73,30 @@ def test_a_name_has_one_text_on_each_engine() -> None:
 
 
 def test_every_engine_has_every_query() -> None:
-    """What one engine can do the other can, with the same parameters."""
+    """What one engine can do the other can, with the same parameters; one adds what a response took with its row."""
     asked = [{name: set(re.findall(r"(?<!:):(\w+)", sql)) for name, sql in queries(engine).items()} for engine in MARKS]
 
+    asked[1]["add_response"].remove("charges")
     assert asked[0] == asked[1]
 
 
 def test_every_query_is_used() -> None:
     """The text holds no statement that the store does not name."""
-    modules = (approvals, audit, conversations, erasing, files, jobs, saving, store, uploads)
+    modules = (
+        approvals,
+        audit,
+        conversations,
+        erasing,
+        files,
+        jobs,
+        keys,
+        quotas,
+        saving,
+        seats,
+        store,
+        uploads,
+        usage,
+    )
     sources = "".join(inspect.getsource(module) for module in modules)
 
     assert set(re.findall(r'sql\["(\w+)"\]', sources)) == set(queries("sqlite"))
@@ -73,7 +112,7 @@ def test_rows_are_found_by_key(name: str) -> None:
 
     scans = {line for line in plan if line.startswith("SCAN") and not is_of_few(line)}
     assert scans <= SCANS
-    assert not [line for line in plan if line.endswith("(tenant=?)")]
+    assert not [line for line in plan if line.endswith("(tenant=?)") and not line.endswith(SUMMED)]
 
 
 def is_of_few(scan: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -19,7 +20,8 @@ from antiphon.store import (
     sqlite,
     sqlite_files,
 )
-from antiphon.store.sqlite_guest import visit
+from antiphon.store.keys import Keys, new_key
+from antiphon.store.sqlite_guest import is_ready, visit
 from antiphon.store.store import Store
 from tests.patient import HANG_SECONDS
 from tests.store.rows import context, save
@@ -119,7 +121,7 @@ async def test_an_older_schema_is_not_read(tmp_path: Path, steps: int) -> None:
             connection.execute("INSERT INTO migrations VALUES (?, ?)", (step.number, step.name))
         connection.commit()
         before = connection.execute("SELECT name FROM sqlite_master ORDER BY name").fetchall()
-    with pytest.raises(StoreTooOld, match=r"conversations brings.*antiphon migrate --config FILE"):
+    with pytest.raises(StoreTooOld, match=r"conversations.* brings.*antiphon migrate --config FILE"):
         await visit(f"sqlite://{file}")
     with closing(sqlite3.connect(file)) as connection:
         assert before == connection.execute("SELECT name FROM sqlite_master ORDER BY name").fetchall()
@@ -132,3 +134,31 @@ async def test_a_newer_schema_is_not_read(url: str) -> None:
         connection.execute("INSERT INTO migrations VALUES (999, 'from_the_future_post')")
     with pytest.raises(StoreTooNew, match="schema 999"):
         await visit(url)
+
+
+async def test_a_guest_that_writes_does_so_beside_the_holder(url: str) -> None:
+    """Each waits for the other for a moment, and neither loses anything."""
+    holder = await sqlite.connect(url)
+    guest = await visit(url, writes=True)
+    theirs, ours = Keys(holder), Keys(guest)
+    with anyio.fail_after(HANG_SECONDS):
+        async with anyio.create_task_group() as group:
+            for number in range(60):
+                keys = ours if number % 2 else theirs
+                group.start_soon(partial(keys.add, new_key(), tenant="a", name=f"{number}", life_ms=None))
+    assert {f"{number}" for number in range(60)} == {entry.name for entry in await theirs.entries()}
+    await guest.aclose()
+    await theirs.add(new_key(), tenant="a", name="last", life_ms=None)
+    await holder.aclose()
+
+
+async def test_a_file_is_ready_once_it_has_this_schema(url: str) -> None:
+    """Not while there is none, nor with an older one."""
+    assert not is_ready(url)
+    holder = await sqlite.connect(url)
+    assert is_ready(url)
+    await holder.aclose()
+    with closing(sqlite3.connect(sqlite_files.path(url))) as connection:
+        connection.execute("DELETE FROM migrations WHERE number = (SELECT max(number) FROM migrations)")
+        connection.commit()
+    assert not is_ready(url)

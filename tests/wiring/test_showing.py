@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from antiphon.config import Config, ConfigError, Storage
-from antiphon.wiring.showing import check_showing
+from antiphon.wiring.showing import checks, painters
 
 
 @pytest.mark.parametrize(
@@ -19,10 +19,16 @@ from antiphon.wiring.showing import check_showing
 )
 def test_a_wrong_place_is_told_by_its_key(storage: Storage, key: str) -> None:
     """The blobs lie beside the database where nothing else is said: then it is the database that is wrong."""
+    *others, blobs = checks(Config(store=storage), {})
+    for check in others:
+        check()
     with pytest.raises(ConfigError, match=rf"^In \[store\] {key}: "):
-        check_showing(Config(store=storage), {})
+        blobs()
 
 
 def test_a_place_that_can_be_is_no_mistake() -> None:
     """And the model that answers draws, where nobody else is named."""
-    assert 1 == len(check_showing(Config(store=Storage(url="sqlite://")), {}))
+    config = Config(store=Storage(url="sqlite://"))
+    for check in checks(config, {}):
+        check()
+    assert 1 == len(painters(config))

@@ -12,6 +12,8 @@ A backend yields lists of deltas, one list for each read from its upstream. With
 * ``Began``, ``Wrote``, ``Went`` and ``Made`` tell of an item that a tool of the upstream's own made: only an upstream
   that speaks the Responses API and was handed a tool says them. Such items keep the ids of the upstream, and several
   may be open at once.
+* ``Judged`` says what a content filter of this server's found in what it was asked, or in what is said next. It comes
+  between any two others and closes nothing.
 * ``Finish`` comes once, last. A stream that ends without it was cut off, which is an error of the upstream.
 """
 
@@ -24,7 +26,7 @@ from msgspec import Struct
 from antiphon.protocol.content import Annotation, Logprob
 from antiphon.protocol.events import PhaseType
 from antiphon.protocol.items import MessagePhase, OutputItem
-from antiphon.protocol.response import Usage
+from antiphon.protocol.response import ContentFilter, Usage
 
 FinishReason = Literal["stop", "max_output_tokens", "max_messages", "content_filter", "steered"]
 KeepsakeForm = Literal["signature", "redacted", "encrypted"]
@@ -118,6 +120,12 @@ class Made(Struct, frozen=True):
     item: OutputItem
 
 
+class Judged(Struct, frozen=True):
+    """What a content filter found: in the prompt, or in a piece of the answer."""
+
+    filters: list[ContentFilter]
+
+
 class Finish(Struct, frozen=True):
     """The model has spoken: why it stopped and what it cost, as far as the upstream said."""
 
@@ -125,4 +133,6 @@ class Finish(Struct, frozen=True):
     usage: Usage | None = None
 
 
-Delta = Text | Refused | Thought | Summary | Keepsake | Voice | Cited | Call | Began | Wrote | Went | Made | Finish
+Delta = (
+    Text | Refused | Thought | Summary | Keepsake | Voice | Cited | Call | Began | Wrote | Went | Made | Judged | Finish
+)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from antiphon.core.image_size import Pixels, image_size
+from antiphon.core.speaking import MUTE, written
 from antiphon.protocol.calls import (
     ImageGenerationCall,
     McpApprovalRequest,
@@ -35,20 +36,13 @@ from antiphon.protocol.content import (
     InputAudio,
     InputFile,
     InputImage,
-    InputText,
-    OutputText,
-    RefusalPart,
 )
 from antiphon.protocol.items import (
     AdditionalTools,
-    Compaction,
-    CompactionTrigger,
-    ConfigurationUpdate,
     CustomToolCall,
     CustomToolCallOutput,
     FunctionCall,
     FunctionCallOutput,
-    ItemReference,
     Message,
     ReasoningItem,
 )
@@ -139,20 +133,14 @@ def weight(item: Item, turn: Turn) -> float:
             return OF_A_CALL + _output(output)
         case ComputerCallOutput(output=screen):
             return OF_A_CALL + _image(screen)
-        case (
-            McpListTools()
-            | McpApprovalResponse()
-            | AdditionalTools()
-            | ConfigurationUpdate()
-            | ItemReference()
-            | CompactionTrigger()
-            | Compaction()
-        ):  # what they mean is said elsewhere, or not at all
+        case McpListTools() | McpApprovalResponse() | AdditionalTools():  # what they mean is said elsewhere
             return 0
         case McpApprovalRequest() if item.id not in turn.outputs:
             return 0
         case ImageGenerationCall():
             return OF_A_CALL + _drawing(item, turn)
+        case _ if isinstance(item, MUTE):
+            return 0
         case _:
             return OF_A_CALL + _json(item) + _output(turn.outputs.get(item.id, ""))
 
@@ -233,9 +221,9 @@ def _output(output: Output) -> float:
 
 
 def _part(part: MessagePart) -> float:
+    if (text := written(part)) is not None:
+        return text_tokens(text)
     match part:
-        case InputText(text=text) | OutputText(text=text) | RefusalPart(refusal=text):
-            return text_tokens(text)
         case InputImage():
             return _image(part)
         case InputAudio():

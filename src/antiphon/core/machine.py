@@ -29,12 +29,13 @@ from antiphon.core.output import Output
 from antiphon.core.past import Past, Phase
 from antiphon.core.place import EndStatus, NewId, Place
 from antiphon.core.speech import Manner, Speech
+from antiphon.core.tally import Unreported
 from antiphon.core.turn import Thinking
 from antiphon.core.usage import NO_USAGE, drawn, total
 from antiphon.protocol.calls import McpCall, McpListTools, McpToolListing, ToolSearchOutput
-from antiphon.protocol.events import ItemPhase, PhaseType, Snapshot, SnapshotType, StreamEvent
+from antiphon.protocol.events import Snapshot, SnapshotType, StreamEvent
 from antiphon.protocol.items import Compaction, OutputItem
-from antiphon.protocol.response import ImageToolUsage, IncompleteDetails, Response, ResponseError, Usage
+from antiphon.protocol.response import ContentFilter, ImageToolUsage, IncompleteDetails, Response, ResponseError, Usage
 from antiphon.protocol.tools import Tool
 
 
@@ -49,10 +50,9 @@ class Machine:
     ``resume``. ``outputs`` and ``started`` are what that log says of hosted calls, by item id: what the model reads,
     and which were about to be made. ``thoughts`` has what was thought, by item id. ``turn_ended``: the last turn that
     began has ended. ``lists``: the lists of tools that were begun, by the label of their server. ``notes`` wait to be
-    taken.
+    taken. ``unreported`` are the turns that no upstream counted.
 
-    ``manner`` says what the model may call, and who answers; it may change between turns. ``past``: where it goes on
-    from.
+    ``manner`` says what the model may call, and who answers; it may change between turns. ``past``: what its log says.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Machine:
         self.response = response
         self.notes: list[Note] = []
         self.outputs, self.started, self.turn_ended = past.outputs, past.started, past.turn_ended
-        self.lists, self.has_spoken = past.lists, past.has_spoken
+        self.lists, self.has_spoken, self.unreported = past.lists, past.has_spoken, past.unreported
         self._new_id = new_id
         self._phase: Phase = past.phase
         self._first_index, self._broken = past.first_index, past.broken
@@ -79,6 +79,10 @@ class Machine:
     def allow(self, manner: Manner) -> None:
         """How the model may speak from now on."""
         self._speech.manner = replace(manner, is_parallel=self.response.parallel_tool_calls)
+
+    def judge(self, filters: list[ContentFilter]) -> None:
+        """What a content filter found in what was asked."""
+        self._speech.judge(filters)
 
     def queue(self) -> list[StreamEvent]:
         """The response is there and waits; ``resume`` begins it."""
@@ -119,20 +123,20 @@ class Machine:
         self._note(ListOpened(place.id))
         return [
             place.added(McpListTools(id=place.id, server_label=label, tools=[])),
-            _listing_phase(place, "response.mcp_list_tools.in_progress"),
+            place.phase("response.mcp_list_tools.in_progress"),
         ]
 
     def close_list(self, label: str, tools: list[McpToolListing]) -> list[StreamEvent]:
         """They are known."""
         place = self._open_place(label)
         item = McpListTools(id=place.id, server_label=label, tools=tools)
-        return [_listing_phase(place, "response.mcp_list_tools.completed"), self._output.end(place, item)]
+        return [place.phase("response.mcp_list_tools.completed"), self._output.end(place, item)]
 
     def fail_list(self, label: str, error: str) -> list[StreamEvent]:
         """They cannot be had."""
         place = self._open_place(label)
         item = McpListTools(id=place.id, server_label=label, tools=[], error=error)
-        return [_listing_phase(place, "response.mcp_list_tools.failed"), self._output.end(place, item)]
+        return [place.phase("response.mcp_list_tools.failed"), self._output.end(place, item)]
 
     def grant(self, calls: list[Call]) -> list[StreamEvent]:
         """A turn of calls that a person approved, before the model is asked: they wait for their answers."""
@@ -145,8 +149,7 @@ class Machine:
         self._expect("idle")
         self._expect_answers()
         self._phase = "speaking"
-        self.turn_ended = False
-        self.has_spoken = True
+        self.turn_ended, self.has_spoken = False, True
         self._speech.begin()
         self._first_index = self._output.next_index
 
@@ -279,8 +282,8 @@ class Machine:
     def said(self) -> list[OutputItem]:
         """The finished items of the turns that ended, in order: what the model has to be shown of its own words."""
         ended = self._output.next_index if self.turn_ended else self._first_index
-        done = self._output.done
-        return [done[index] for index in sorted(done) if index < ended and index not in self._broken]
+        done = sorted(self._output.done.items())
+        return [item for index, item in done if index < ended and index not in self._broken]
 
     def _feed(self, delta: Delta) -> list[StreamEvent]:
         return self._finish(delta) if type(delta) is Finish else self._speech.hear(delta)
@@ -292,6 +295,8 @@ class Machine:
             events += self._speech.say_nothing()
             events += self._speech.close(status)
         self._reason = finish.reason
+        if finish.usage is None:
+            self.unreported.append(Unreported(self._first_index, self._output.next_index))
         self._usage = total(self._usage, finish.usage)
         self._phase = "idle"
         self.turn_ended = True
@@ -312,12 +317,15 @@ class Machine:
     def _break_off(self, ending: Response) -> list[StreamEvent]:
         if self._phase in ("new", "ended"):
             raise IllegalStep(f"a response that is {self._phase} cannot be broken off")
+        if self._phase in {"speaking", "broken"}:
+            self.unreported.append(Unreported(self._first_index, self._output.next_index))
         events = self._cut_short()
         return events + self._end(self._with_all(ending, self._usage), "response.failed")
 
     def _with_all(self, ending: Response, usage: Usage | None) -> Response:
         """A response with what was made and what it cost."""
         tools = replace(ending.tool_usage, image_gen=self._drawn)
+        ending = replace(ending, content_filters=self._speech.filters or ending.content_filters)
         return replace(ending, output=self.finished, usage=usage, service_tier="default", tool_usage=tools)
 
     def _cut_short(self) -> list[StreamEvent]:
@@ -339,6 +347,7 @@ class Machine:
         what must perhaps be done once, and so would an upstream that has made a call itself. So that turn is over.
         """
         events = self._speech.break_off_thought()
+        self.unreported.append(Unreported(self._first_index, self._output.next_index))
         if self._cannot_be_asked_again:
             self.turn_ended, self.has_spoken, self._reason = True, True, "stop"
             self._note(TurnEnded("stop", None))
@@ -389,7 +398,3 @@ class Machine:
         if place is None or self._output.is_done(place):
             raise IllegalStep(f"no list of {label} is open")
         return place
-
-
-def _listing_phase(place: Place, phase: PhaseType) -> StreamEvent:
-    return ItemPhase(type=phase, item_id=place.id, output_index=place.output_index, sequence_number=place.number())

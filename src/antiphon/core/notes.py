@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from antiphon.core.deltas import FinishReason
 from antiphon.core.turn import Output, Thinking
-from antiphon.protocol.response import ImageToolUsage, Usage
+from antiphon.protocol.response import ContentFilter, ImageToolUsage, Usage
 
 
 class ListOpened(Struct, frozen=True, array_like=True, tag="list"):
@@ -71,6 +71,12 @@ class ThoughtKept(Struct, frozen=True, array_like=True, tag="thought"):
     thinking: Thinking
 
 
+class FilterNoted(Struct, frozen=True, array_like=True, tag="judged"):
+    """What a content filter found in the prompt, or in what was said since the last such note."""
+
+    filters: list[ContentFilter]
+
+
 class Compacted(Struct, frozen=True, array_like=True, tag="compacted"):
     """What was said so far was summed up, and what that cost."""
 
@@ -86,5 +92,6 @@ Note = (
     | CallStarted
     | CallAnswered
     | ThoughtKept
+    | FilterNoted
     | Compacted
 )

@@ -15,6 +15,7 @@ from antiphon.core.notes import (
     CallStarted,
     CallWritten,
     Compacted,
+    FilterNoted,
     ListOpened,
     Note,
     ThoughtKept,
@@ -22,8 +23,10 @@ from antiphon.core.notes import (
     TurnEnded,
 )
 from antiphon.core.place import Place
+from antiphon.core.tally import Unreported
 from antiphon.core.turn import Output, Thinking
 from antiphon.core.usage import drawn, total
+from antiphon.core.verdicts import joined
 from antiphon.core.writing import Shown, WritingMessage, WritingThought
 from antiphon.protocol.calls import McpApprovalRequest, McpListTools, ToolSearchOutput
 from antiphon.protocol.content import ReasoningText
@@ -53,7 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from antiphon.core.deltas import FinishReason
-    from antiphon.protocol.response import Response, Usage
+    from antiphon.protocol.response import ContentFilter, Response, Usage
 
 Phase = Literal["new", "queued", "idle", "speaking", "broken", "ended"]
 """How far a response has come. It is ``broken`` where a log ends within a turn."""
@@ -77,6 +80,7 @@ class Past:
         self.usage: Usage | None = None
         self.drawn = ImageToolUsage()
         self.reason: FinishReason = "stop"
+        self.filters: list[ContentFilter] = []
         self.turn_ended = False
         self.message: WritingMessage | None = None
         self.thought: WritingThought | None = None
@@ -89,6 +93,7 @@ class Past:
         self.lists: dict[str, Place] = {}
         self.has_spoken = False
         self.hosted_calls = 0
+        self.unreported: list[Unreported] = []
 
     @property
     def phase(self) -> Phase:
@@ -108,6 +113,7 @@ class Past:
                 | CallStarted()
                 | CallAnswered()
                 | ThoughtKept()
+                | FilterNoted()
                 | Compacted()
             ):
                 self._note(entry)
@@ -175,20 +181,25 @@ class Past:
             case of_the_turn:
                 self._note_of_turn(of_the_turn)
 
-    def _note_of_turn(self, note: TurnEnded | TurnBroken | ThoughtKept | Compacted) -> None:
+    def _note_of_turn(self, note: TurnEnded | TurnBroken | ThoughtKept | FilterNoted | Compacted) -> None:
         match note:
             case TurnEnded():
                 self.turn_ended = self.has_spoken = True
                 self.reason = note.reason
                 self.usage = total(self.usage, note.usage)
+                if note.usage is None:
+                    self.unreported.append(Unreported(self.first_index, self.next_index))
                 if note.reason != "stop":
                     self._cut_short()
             case TurnBroken():
+                self.unreported.append(Unreported(self.first_index, note.items))
                 self.broken.update(range(self.first_index, note.items))
                 self.first_index = note.items
                 self.calls = {id: call for id, call in self.calls.items() if call.place.output_index >= note.items}
             case ThoughtKept():
                 self.thoughts[note.id] = note.thinking
+            case FilterNoted():
+                self.filters = joined(self.filters, note.filters)
             case compacted:
                 self.usage = total(self.usage, compacted.usage)
 

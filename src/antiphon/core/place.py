@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from antiphon.protocol.events import ItemAdded, ItemDone, StreamEvent
+from antiphon.protocol.events import ItemAdded, ItemDone, ItemPhase, PhaseType, StreamEvent
 from antiphon.protocol.items import OutputItem
 
 EndStatus = Literal["completed", "incomplete"]
@@ -28,6 +28,10 @@ class Place:
     def added(self, item: OutputItem) -> StreamEvent:
         """The item begins."""
         return ItemAdded(item=item, output_index=self.output_index, sequence_number=self.number())
+
+    def phase(self, phase: PhaseType) -> StreamEvent:
+        """The item goes on."""
+        return ItemPhase(type=phase, item_id=self.id, output_index=self.output_index, sequence_number=self.number())
 
     def done(self, item: OutputItem) -> StreamEvent:
         """The item is finished."""

@@ -14,6 +14,7 @@ from antiphon.core.deltas import (
     Cited,
     Delta,
     Finish,
+    Judged,
     Keepsake,
     Made,
     Refused,
@@ -26,8 +27,9 @@ from antiphon.core.deltas import (
 )
 from antiphon.core.foreign import Foreign
 from antiphon.core.mcp_calls import Asking
-from antiphon.core.notes import CallOpened, CallWritten, Note, ThoughtKept
+from antiphon.core.notes import CallOpened, CallWritten, FilterNoted, Note, ThoughtKept
 from antiphon.core.turn import Thinking
+from antiphon.core.verdicts import joined
 from antiphon.core.writing import Finished, Shown, WritingMessage, WritingThought
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from antiphon.core.place import EndStatus, NewId, Place
     from antiphon.protocol.events import StreamEvent
     from antiphon.protocol.items import MessagePhase, OutputItem
+    from antiphon.protocol.response import ContentFilter
 
 
 class Manner(Struct, frozen=True):
@@ -61,7 +64,7 @@ class Manner(Struct, frozen=True):
 class Speech:
     """The turns of a model, as items of an output. ``calls`` are those of the last turn, by the upstream's key.
 
-    ``thoughts`` has what was thought in reasoning items, by their ids.
+    ``thoughts`` has what was thought in reasoning items, by their ids. ``filters`` is what a content filter found.
     """
 
     def __init__(self, output: Output, past: Past, *, new_id: NewId, note: Callable[[Note], None]) -> None:
@@ -69,6 +72,7 @@ class Speech:
         self.calls = past.calls
         self.hosted_calls = past.hosted_calls
         self.thoughts = past.thoughts
+        self.filters = past.filters
         self._output = output
         self._new_id = new_id
         self._note = note
@@ -88,6 +92,9 @@ class Speech:
         """What the model says next, anything but its end."""
         if type(delta) is Text and self._message is not None:
             return self._message.write(delta.text, delta.logprobs) if delta.text else []
+        if isinstance(delta, Judged):
+            self.judge(delta.filters)
+            return []
         if self._call is not None and not self._goes_on(self._call, delta):
             self._later.append(delta)
             return []
@@ -105,6 +112,11 @@ class Speech:
                 return [] if self._message is None else self._message.cite(annotation)
             case foreign:
                 return self._heard_of(foreign)
+
+    def judge(self, filters: list[ContentFilter]) -> None:
+        """What a content filter found in what was asked, or in what is said next."""
+        self.filters = joined(self.filters, filters)
+        self._note(FilterNoted(filters))
 
     def grant(self, call: Call) -> list[StreamEvent]:
         """A call that a person approved, which no model has to say again: whole, and past every rule for models."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Container, Coroutine, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -16,9 +17,11 @@ from msgspec.structs import replace
 from antiphon.backends import UpstreamError
 from antiphon.core.deltas import Call, Finish
 from antiphon.core.notes import CallAnswered, CallStarted
+from antiphon.core.tally import Unreported
 from antiphon.core.turn import Choice, Output, Thinking, Turn
 from antiphon.engine.reins import Reins
 from antiphon.engine.slicing import sliced
+from antiphon.engine.watching import Heard, Watch, watched_call
 from antiphon.protocol.calls import McpListTools
 from antiphon.protocol.events import StreamEvent
 from antiphon.protocol.items import Compaction
@@ -40,9 +43,12 @@ log = logging.getLogger(__name__)
 Emit = Callable[[list[StreamEvent]], Awaitable[None]]
 """Takes events on. It is called by one task at a time."""
 
-Keep = Callable[[Response, Mapping[str, Output], Mapping[str, Thinking]], Coroutine[None, None, None]]
-"""Stores a final response, what the model read of each hosted call, and what it thought, by item id; returns when all
-are durable, or when they are certain to be with the terminal event, which is emitted next."""
+Keep = Callable[
+    [Response, Mapping[str, Output], Mapping[str, Thinking], Sequence[Unreported]], Coroutine[None, None, None]
+]
+"""Stores a final response, what the model read of each hosted call, and what it thought, by item id, and counts what it
+took, turns that no upstream counted too; returns when all are durable, or certain to be with the terminal event, which
+is emitted next."""
 
 Settle = Callable[[], Awaitable[None]]
 """Returns when all that was emitted is durable."""
@@ -55,7 +61,7 @@ class Running:
     """A run in progress; with ``reins`` one that begins, without them one that goes on after a log.
 
     What it begins with is held back until the model is heard. If somebody watches, the lists that come before are not.
-    Without ``settle`` nobody can take the run over, and nothing needs to be noted.
+    Without ``settle`` nobody can take the run over, or end it (``is_shared``), and nothing needs to be noted.
     """
 
     def __init__(
@@ -72,10 +78,12 @@ class Running:
         self._emit = emit
         self._keep = keep
         self._settle = settle
+        self.is_shared = settle is not None
         self._outputs = dict(machine.outputs)
         self._reins = reins or Reins()
         self._turnstile = asyncio.Lock()
         self.machine = machine
+        self.watch = Watch(task)
         self._held = [] if reins is None else machine.start()
         self._spend: Callable[[], Awaitable[None]] | None = None
         self._has_found = False
@@ -213,7 +221,8 @@ class Running:
 
     async def _save(self, response: Response) -> asyncio.CancelledError | None:
         """Half a commit is none: a cancellation has to wait, and is returned."""
-        return await _to_the_end(self._keep(response, self._outputs, self.machine.thoughts), seconds=ENDING_SECONDS)
+        keeping = self._keep(response, self._outputs, self.machine.thoughts, self.machine.unreported)
+        return await _to_the_end(keeping, seconds=ENDING_SECONDS)
 
     def _named(self, action: str) -> dict[str, str]:
         return {"action": action, "response": self._task.response.id}
@@ -223,8 +232,9 @@ class Running:
         if self._task.purpose == "compact":
             return
         self.machine.next_turn()
-        async with aclosing(self._task.backend.stream(turn)) as heard:
-            async for deltas in heard:
+        deltas: list[Delta] = []
+        async with Heard(self._task, turn, self.machine) as heard:
+            async for deltas in heard.stream:
                 if self._spend is not None:
                     await self._spend_answers()
                 if self._reins.is_steered and type(deltas[-1]) is not Finish:
@@ -232,8 +242,9 @@ class Running:
                 await self._hear_slices(sliced(deltas))
                 if self._reins.is_steered and not self.machine.speaking:
                     break
-        if self.machine.speaking:
-            raise UpstreamError("server_error", "The model's server ended its stream early.")
+            heard.finish(deltas)
+            if self.machine.speaking:
+                raise UpstreamError("server_error", "The model's server ended its stream early.")
 
     async def _hear_slices(self, slices: list[list[Delta]]) -> None:
         """Hear what was said at once, and let others in between where it is long."""
@@ -283,13 +294,14 @@ class Running:
             await self._tell(lambda: self.machine.phase(call, phase))
 
         tool = self._task.tool(call)
+        ask = partial(tool.call, call, report)
         if self._settle is None or tool.repeats(call):
-            answered = await tool.call(call, report)
+            answered = await watched_call(self._task, call, ask)
         elif call.id in self.machine.started:
             answered = tool.lost(call)
         else:
             await self._begin(call, self._settle)
-            answered = await tool.call(call, report)
+            answered = await watched_call(self._task, call, ask)
         self._outputs[call.id] = answered.output
         async with self._turnstile:
             events = self.machine.answer(call, answered.item, answered.usage, answered.found)
@@ -318,6 +330,8 @@ class Running:
 
     async def _say(self, events: list[StreamEvent]) -> None:
         held, self._held = self._held, []
+        if held:
+            self.watch.begun()
         if held or events:
             await self._emit(held + events if held else events)
 

@@ -19,7 +19,7 @@ from antiphon.core.writing import Shown
 from antiphon.protocol.errors import ApiError
 from antiphon.protocol.events import ItemDone, StreamEvent
 from antiphon.protocol.items import OutputItem
-from antiphon.protocol.response import Response, Usage
+from antiphon.protocol.response import ContentFilter, Response, Usage
 from antiphon.tools import Tool, ToolServer
 
 Show: TypeAlias = Callable[[Turn], Awaitable[Turn]]
@@ -77,6 +77,8 @@ class Task(Struct, frozen=True):
     many calls are made here for one response. ``show``, if given, makes of each turn what the model is to see;
     ``compact``, if given, sums a turn up that has become too long. ``purpose``: what the run is for; to ``compact`` is
     to do that alone, to ``prepare`` is to ask nobody. ``shown``, ``seal`` and ``thinker``: see `Manner`.
+    ``deployment`` and ``provider`` tell operators who answers, as the configuration has it. ``filters``: what a content
+    filter found in the prompt.
     """
 
     response: Response
@@ -94,10 +96,16 @@ class Task(Struct, frozen=True):
     show: Show | None = None
     compact: Compact | None = None
     purpose: Literal["answer", "compact", "prepare"] = "answer"
+    deployment: str = ""
+    provider: str = ""
+    filters: list[ContentFilter] = []
 
     def machine(self, new_id: Callable[[str], str]) -> Machine:
         """The machine of a run that begins."""
-        return Machine(self.response, new_id=new_id, manner=self.manner)
+        machine = Machine(self.response, new_id=new_id, manner=self.manner)
+        if self.filters:
+            machine.judge(self.filters)
+        return machine
 
     def machine_after(self, log: Iterable[StreamEvent | Note], new_id: Callable[[str], str]) -> Machine:
         """The machine of a run that goes on after what its log says."""

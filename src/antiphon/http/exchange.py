@@ -14,6 +14,7 @@ from starlette.datastructures import Headers, QueryParams
 
 from antiphon.ids import random_hex
 from antiphon.protocol.errors import ApiError, body_too_large, body_too_slow, invalid_request, unsupported_content_type
+from antiphon.telemetry import trail
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -40,10 +41,15 @@ class ClientLeft(Exception):
 
 
 class Exchange:
-    """A request that is being answered. ``is_azure``: the path is one of Azure's, and so are the errors."""
+    """A request that is being answered. ``is_azure``: the path is one of Azure's, and so are the errors.
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    ``region``: where this server says that it stands, to callers who speak Azure's dialect. ``status`` and
+    ``is_stream`` tell what was answered so far, and ``route`` is the pattern that the path fits.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, region: str | None = None) -> None:
         self.scope = scope
+        self._region = region
         self.receive = receive
         self._send = send
         self._began = perf_counter()
@@ -54,7 +60,9 @@ class Exchange:
         token = random_hex(16)
         self._uuid = f"{token[:8]}-{token[8:12]}-{token[12:16]}-{token[16:20]}-{token[20:]}"
         self.request_id = self._uuid if self.is_azure else f"req_{token}"
-        self.started = False
+        self.started = self.is_stream = False
+        self.status = 0
+        self.route = ""
         self.push: Callable[[bytes], bool] = _no_way
         """Send a piece of the answer now; False where it has to be written, which may wait."""
         self.params: Mapping[str, str] = {}
@@ -136,6 +144,11 @@ class Exchange:
     async def start(self, status: int, media_type: bytes, headers: list[tuple[bytes, bytes]]) -> None:
         """Send the head of the answer."""
         self.started = True
+        self.status = status
+        if media_type is SSE:
+            self.is_stream = True
+            if (figures := trail.current().figures) is not None:
+                figures.streams.add()
         await self._send({
             "type": "http.response.start",
             "status": status,
@@ -166,6 +179,16 @@ class Exchange:
         else:
             await self.answer_with(worded.body, status=worded.status)
 
+    def names(self) -> list[tuple[bytes, bytes]]:
+        """The headers by which a request is known on both sides."""
+        names = [(b"x-request-id", self.request_id.encode()), (b"apim-request-id", self._uuid.encode())]
+        if self._region is not None and self.is_azure:
+            names.append((b"x-ms-region", self._region.encode()))
+        theirs = self.headers.get("x-ms-client-request-id")
+        if theirs and len(theirs) <= ECHO_CHARACTERS and _PRINTABLE.issuperset(theirs):
+            names.append((b"x-ms-client-request-id", theirs.encode()))
+        return names
+
     async def _refuse_body(self, status: int, answer: bytes) -> None:
         """Answer at once, and swallow what still comes for a while: a reset would cut off the answer as well."""
         await self.start(status, JSON, [(b"content-length", b"%d" % len(answer))])
@@ -177,17 +200,12 @@ class Exchange:
 
     def _standing(self) -> list[tuple[bytes, bytes]]:
         """The headers of every answer (recorded)."""
-        standing = [
+        return [
             (b"openai-version", b"2020-10-01"),
             (b"openai-processing-ms", b"%d" % ((perf_counter() - self._began) * 1000)),
             (b"x-content-type-options", b"nosniff"),
-            (b"x-request-id", self.request_id.encode()),
-            (b"apim-request-id", self._uuid.encode()),
+            *self.names(),
         ]
-        theirs = self.headers.get("x-ms-client-request-id")
-        if theirs and len(theirs) <= ECHO_CHARACTERS and _PRINTABLE.issuperset(theirs):
-            standing.append((b"x-ms-client-request-id", theirs.encode()))
-        return standing
 
 
 def _no_way(_chunk: bytes) -> bool:

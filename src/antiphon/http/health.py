@@ -30,6 +30,15 @@ class Health:
         self._turnstile = asyncio.Lock()
         self._looked = -FRESH_SECONDS
         self._written = time.monotonic()
+        self.is_leaving = self.is_closing = False
+
+    def leave(self) -> None:
+        """The process is about to stop: it is not ready any more, though all is answered as before."""
+        self.is_leaving = True
+
+    def close(self) -> None:
+        """Nothing new is begun from now on."""
+        self.is_leaving = self.is_closing = True
 
     async def is_fine(self) -> bool:
         """Whether responses can be kept now."""

@@ -24,7 +24,7 @@ from antiphon.protocol.refusals import server_error
 from antiphon.store import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from antiphon.engine.running import Emit
     from antiphon.http.memory import Memory
@@ -50,7 +50,7 @@ class Desk:
     """What the lanes of a connection share. ``closing``, once it is set, answers whatever is asked from then on.
 
     ``deployment`` and ``painter`` are what the handshake named: see `Lifecycle.prepare`. ``is_azure``: its path is one
-    of Azure's, and so are the errors.
+    of Azure's, and so are the errors. ``admit`` raises ``ApiError`` where the caller may ask for nothing more.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class Desk:
         self.deployment: str | None = None
         self.painter: str | None = None
         self.is_azure = False
+        self.admit: Callable[[], Awaitable[None]] = _admitted
         self.closing: ApiError | None = None
 
     def refuse_if_closing(self) -> None:
@@ -79,6 +80,10 @@ class Desk:
         """Send frames that are no events."""
         if frames:
             await self.outlet.write([_encode(frame) for frame in frames])
+
+
+async def _admitted() -> None:
+    """Whoever was known at the handshake is known."""
 
 
 class Create(Struct, frozen=True):
@@ -122,6 +127,7 @@ class Lane:
     async def _received(self) -> tuple[Received, int]:
         """What was asked for, and in how many bytes; its frame is dropped with this one."""
         body = self._next()
+        await self._desk.admit()  # again: it may have waited for long
         size = len(body)
         return await read_apart(read_create, body, size=size), size
 

@@ -12,7 +12,7 @@ from antiphon.protocol.errors import ApiError
 from antiphon.protocol.refusals import model_not_found
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from antiphon.http.exchange import Exchange
     from antiphon.lifecycle import Caller, Deployment
@@ -35,10 +35,14 @@ class ModelList(Struct, frozen=True):
 
 
 class Models:
-    """Answers the routes of ``/models``. ``since`` is when the server began, in unix seconds."""
+    """Answers the routes of ``/models``. ``since`` is when the server began, in unix seconds.
 
-    def __init__(self, deployments: Mapping[str, Deployment], *, since: int) -> None:
+    ``routers`` are the names of deployments that choose among others.
+    """
+
+    def __init__(self, deployments: Mapping[str, Deployment], *, since: int, routers: Collection[str] = ()) -> None:
         self._deployments = deployments
+        self._routers = routers
         self._since = since
 
     async def list_all(self, exchange: Exchange, caller: Caller) -> None:
@@ -48,11 +52,11 @@ class Models:
     async def retrieve(self, exchange: Exchange, caller: Caller) -> None:
         """``GET /models/{id}``."""
         id = exchange.params["id"]
-        if id not in self._deployments and EVERY_MODEL not in self._deployments:
+        if {id, EVERY_MODEL}.isdisjoint([*self._deployments, *self._routers]):
             asked = model_not_found(id)
             raise ApiError(HTTPStatus.NOT_FOUND, asked.error, azure=asked.azure)
         await exchange.answer_with(Model(id, self._since))
 
     def _names(self) -> list[str]:
         shown = [each.model or "default" if name == EVERY_MODEL else name for name, each in self._deployments.items()]
-        return sorted(set(shown))
+        return sorted({*shown, *(name for name in self._routers if name != EVERY_MODEL)})

@@ -23,8 +23,8 @@ _OF_ALL = (400, 401, 403, 500, 503)
 
 _MEANINGS = {
     400: "The request cannot be understood, or asks for what cannot be done; `param` says where.",
-    401: "There is no key, or one that opens nothing.",
-    403: "The `Host` does not name this server, which has no keys and answers this machine alone.",
+    401: "There is no key or token, or one that opens nothing.",
+    403: "The token lacks a role; or the `Host` does not name this server, which has no keys and answers this machine.",
     404: "What is named is unknown, was deleted, was never kept, or is somebody else's.",
     408: "The body did not arrive in time.",
     409: "The events of this response are not kept any more, or a response is being written into the conversation.",
@@ -57,6 +57,12 @@ _HEADERS = {
     "x-ignored-params": "The parameters that had no effect, joined with commas; absent if all had.",
     "x-unavailable-tools": "The types of tools that cannot run here, joined with commas; absent if all can.",
     "x-token-count": "`exact` where the model's own tokenizer counted, `estimated` where none could be asked.",
+    "x-ratelimit-limit-requests": "How many requests the caller has in a minute; absent if there is no such limit.",
+    "x-ratelimit-remaining-requests": "How many of them are left.",
+    "x-ratelimit-reset-requests": "When all of them will be free again, such as `1m1s`; under `/openai` in seconds.",
+    "x-ratelimit-limit-tokens": "How many tokens the caller has in a minute; absent if there is no such limit.",
+    "x-ratelimit-remaining-tokens": "How many of them are left, with what this response may take taken away.",
+    "x-ratelimit-reset-tokens": "When all of them will be free again, likewise.",
     "retry-after": "After so many seconds it is worth trying again; absent if unknown.",
     "www-authenticate": "How to send a key.",
 }
@@ -264,6 +270,8 @@ def _beside_the_api() -> dict[str, Schema]:
         path: {"servers": [{"url": "/"}], "get": {"operationId": id, "summary": summary, "security": [{}]} | answers}
         for path, id, summary, answers in (
             ("/health", "health", "Whether requests are answered, and responses kept", _plain(ref("Health"), 200, 503)),
+            ("/health/ready", "ready", "The same, and whether the server goes on", _plain(ref("Health"), 200, 503)),
+            ("/health/live", "live", "Whether the process answers at all", _plain(ref("Health"), 200)),
             ("/openapi.json", "document", "This document", _plain({"type": "object"}, 200)),
         )
     }

@@ -14,6 +14,10 @@ from antiphon.protocol.files import FIRST_SECONDS, LAST_SECONDS, FilePurpose
 
 OF_A_MODEL = (404, 413, 415, 429, 502, 504)
 IGNORED = ("x-ignored-params",)
+LEFT = tuple(
+    f"x-ratelimit-{said}-{what}" for what in ("requests", "tokens") for said in ("limit", "remaining", "reset")
+)
+"""What is left of the limits by the minute, where there are any."""
 
 _BYTES: Schema = {"type": "string", "contentMediaType": "application/octet-stream"}
 _FILE_FORM: Schema = {
@@ -66,7 +70,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             answer="Response",
             body="CreateResponse",
             refusals=(*OF_A_MODEL, 409),
-            headers=("x-ignored-params", "x-unavailable-tools"),
+            headers=("x-ignored-params", "x-unavailable-tools", *LEFT),
             is_streamed=True,
         )
     },
@@ -178,14 +182,14 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             answer="CompactedResponse",
             body="CreateResponse",
             refusals=OF_A_MODEL,
-            headers=IGNORED,
+            headers=(*IGNORED, *LEFT),
         )
     },
     "/models": {"GET": Operation(id="listModels", summary="List the models that may be named", answer="ModelList")},
     "/models/{id}": {"GET": Operation(id="retrieveModel", summary="Look up a model", answer="Model", refusals=(404,))},
     "/files": {
         "POST": Operation(
-            id="createFile", summary="Keep a file", answer="FileObject", form=_FILE_FORM, refusals=(408, 413, 415)
+            id="createFile", summary="Keep a file", answer="FileObject", form=_FILE_FORM, refusals=(408, 413, 415, 429)
         ),
         "GET": Operation(id="listFiles", summary="List the files that are kept", answer="FileList", query=Files),
     },
@@ -202,7 +206,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             summary="Begin a file that comes in parts",
             answer="UploadObject",
             body="CreateUpload",
-            refusals=(413, 415),
+            refusals=(413, 415, 429),
         )
     },
     "/uploads/{id}/parts": {
@@ -211,7 +215,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             summary="Send a part of a file",
             answer="UploadPart",
             form=_PART_FORM,
-            refusals=(404, 408, 413, 415),
+            refusals=(404, 408, 413, 415, 429),
         )
     },
     "/uploads/{id}/complete": {

@@ -82,6 +82,7 @@ class Responses:
 
     async def create(self, exchange: Exchange, caller: Caller) -> None:
         """``POST /responses``: the response, or its events."""
+        self._lifecycle.limiting.gate.check()  # before a body is read
         received = await self._received(exchange)
         preparing = self._lifecycle.prepare(
             received,
@@ -95,6 +96,12 @@ class Responses:
             exchange.add_header("x-ignored-params", prepared.ignored)
         if prepared.unavailable:
             exchange.add_header("x-unavailable-tools", prepared.unavailable)
+        if prepared.ticket is not None:
+            exchange.extra += prepared.ticket.headers(is_azure=exchange.is_azure)
+        if exchange.is_azure:
+            asked = exchange.params.get("deployment") or received.request.model or prepared.order.name
+            exchange.add_header("x-ms-deployment-name", [asked])
+            exchange.add_header("x-ms-served-model", [prepared.task.response.model])
         async with prepared.held:  # whether or not the run, or the queue, comes to it
             await self._answer(exchange, prepared, received.request)
 

@@ -72,7 +72,7 @@ class ItemPage(Struct, frozen=True, kw_only=True, rename={"items": "data"}):
 class Health(Struct, frozen=True, kw_only=True):
     """Whether the server can keep what it answers."""
 
-    status: Literal["ok", "store unavailable"]
+    status: Literal["ok", "store unavailable", "shutting down"]
 
 
 _TALKS = (CreateConversation, UpdateConversation, AddItems)

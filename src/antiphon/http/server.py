@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
+import math
 import resource
 import secrets
 import signal
@@ -23,15 +25,20 @@ from antiphon.protocol.errors import invalid_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from types import FrameType
 
     from uvicorn._types import ASGI3Application
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from antiphon.http.app import App
+    from antiphon.http.probes import Probes
 
-DRAIN_SECONDS = 10
+LOOK_SECONDS = 0.1
+"""How often it is looked whether the last answers have ended."""
 BACKLOG = 2048
 HEAD_BYTES = 65_536
+log = logging.getLogger(__name__)
+
 PING_SECONDS = 20.0
 PONG_SECONDS = 40.0
 """After so many seconds without an answer to a ping, a WebSocket is given up."""
@@ -87,7 +94,6 @@ def settings(app: App) -> uvicorn.Config:
         log_config=None,
         proxy_headers=False,
         server_header=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
         timeout_keep_alive=75,
         ws=Sockets,
         ws_max_size=FIRST_BYTES,
@@ -154,15 +160,29 @@ def _push(cycle: RequestResponseCycle, chunk: bytes) -> bool:
 
 
 class Patient(uvicorn.Server):
-    """A server that has ended once all its answers have: what they keep needs the store, which is closed after it."""
+    """A server that has ended once all its answers have: what they keep needs the store, which is closed after it.
+
+    It leaves in steps. At first it only says that it is not ready, for as long as the ``drain`` of the application
+    gives notice, so that no load balancer sends it anything more. Then it begins nothing new, and still answers probes
+    while the answers that it is giving go on; those that have not ended in time are broken off, each with a proper end.
+    """
 
     def __init__(self, app: App) -> None:
         super().__init__(settings(app))
-        self._stop = app.stop
+        self._app = app
+        self._forced = asyncio.Event()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop; at once, where it is asked for a second time (uvicorn)."""
+        super().handle_exit(sig, frame)
+        if self.force_exit:
+            self._forced.set()
+            self._app.hurry()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop, and wait for the answers that are broken off (uvicorn)."""
-        self._stop()
+        left = await self._drain()
+        self.config.timeout_graceful_shutdown = math.ceil(left)
         await super().shutdown(sockets)
         broken_off = list(self.server_state.tasks)
         if self.force_exit:
@@ -173,6 +193,28 @@ class Patient(uvicorn.Server):
         for connection in list(self.server_state.connections):  # whose clients do not answer a goodbye
             connection.transport.close()
         await asyncio.sleep(0)
+
+    async def _drain(self) -> float:
+        """Let what goes on end by itself, and give how many seconds are left for it."""
+        loop, drain = asyncio.get_running_loop(), self._app.drain
+        log.info("draining", extra={"action": "draining", "answers": len(self.server_state.tasks)})
+        self._app.health.leave()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(drain.notice):
+                await self._forced.wait()
+        self._app.health.close()
+        self._app.stop()
+        end = loop.time() + drain.seconds
+        while self.server_state.tasks and not self.force_exit and loop.time() < end:
+            self._tell_sockets()
+            await asyncio.wait(self.server_state.tasks, timeout=LOOK_SECONDS)
+        return max(0.0, end - loop.time())
+
+    def _tell_sockets(self) -> None:
+        """Let WebSocket connections wind up; requests that are being answered know nothing of it."""
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Sockets) and not connection.stopping.is_set():
+                connection.shutdown()
 
 
 class Announced(Patient):
@@ -185,15 +227,14 @@ class Announced(Patient):
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Stop on a signal and return: raising it again, as the original does, would skip all that is closed after."""
+        """Stop on a signal and return: raising it again, as the original does, would skip all that is closed after.
+
+        Signals are heard until the loop is closed: one that comes while background runs end must not end the process.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
+        yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so."""
@@ -202,6 +243,44 @@ class Announced(Patient):
         gc.set_threshold(*COLLECTED)
         self._ready()
         self._started()
+
+
+async def probe(probes: Probes, listener: socket.socket) -> None:
+    """Answer probes at a port of their own until cancelled."""
+    server = Beside(
+        uvicorn.Config(
+            probes,
+            access_log=False,
+            http=Bounded,
+            interface="asgi3",
+            lifespan="off",
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=75,
+            ws="none",
+        )
+    )
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        server.close()
+
+
+class Beside(uvicorn.Server):
+    """A server beside the one that answers callers, which leaves signals to that one."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Hear none (uvicorn)."""
+        yield
+
+    def close(self) -> None:
+        """Let go of the port and of whoever asks."""
+        for listening in self.servers if self.started else []:
+            listening.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.close()
 
 
 def _allow_many_sockets() -> None:

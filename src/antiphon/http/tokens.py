@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from antiphon.lifecycle.compacting import Compacting
     from antiphon.lifecycle.lifecycle import Lifecycle
     from antiphon.lifecycle.shelf import Shelf
+    from antiphon.lifecycle.tickets import Ticket
     from antiphon.protocol.items import Item, OutputItem
     from antiphon.protocol.reading import Received
 
@@ -67,6 +68,11 @@ class Tokens:
         received = await self._received(exchange, COMPACTED)
         if received.request.model is None and "deployment" not in exchange.params:
             raise missing_parameter("model")
+        with await self._lifecycle.admit(received, caller, path_deployment=exchange.params.get("deployment")) as ticket:
+            exchange.extra += ticket.headers(is_azure=exchange.is_azure)
+            await self._compact(exchange, received, caller, ticket)
+
+    async def _compact(self, exchange: Exchange, received: Received, caller: Caller, ticket: Ticket) -> None:
         prepared = await self._surveyed(exchange, received, caller)
         turn = await _seen(prepared)
         summing = self._compacting.compacted(
@@ -76,16 +82,20 @@ class Tokens:
             stands_alone=False,
             window=prepared.deployment.context_window,
         )
-        try:
-            summed = await streaming.attended(exchange, summing)
-        except UpstreamError as error:
-            raise as_api_error(error) from error
+        with self._lifecycle.bill(prepared) as bill:
+            try:
+                summed = await streaming.attended(exchange, summing)
+            except UpstreamError as error:
+                raise as_api_error(error) from error
+            guess = _estimated(turn, summed)
+            bill.took(summed.usage, estimated=(guess.input_tokens, guess.output_tokens))
+            ticket.settle_tokens((summed.usage or guess).total_tokens)
         said = self._said(received, prepared, caller)
         answer = CompactedResponse(
             id=prepared.task.response.id,
             created_at=prepared.task.response.created_at,
             output=[*said, Compaction(id=prepared.ids.new("cmp"), encrypted_content=summed.encrypted_content)],
-            usage=summed.usage or _estimated(turn, summed),
+            usage=summed.usage or guess,
         )
         await exchange.answer(await self._shelf.filled(_encode(answer), caller.tenant))
 

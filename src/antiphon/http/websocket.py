@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 from starlette.routing import compile_path
 
+from antiphon.http import watching
 from antiphon.http.apart import read_apart
 from antiphon.http.app import MOUNTS, check_api_version
 from antiphon.http.exchange import SHORT_WAY, Exchange
@@ -23,8 +25,11 @@ from antiphon.http.steering import Steering
 from antiphon.protocol import frames
 from antiphon.protocol.errors import ApiError, rate_limited, shown, unknown_url
 from antiphon.protocol.refusals import server_error
+from antiphon.store import StoreUnavailable
+from antiphon.telemetry import trail
 
 if TYPE_CHECKING:
+    from starlette.datastructures import Headers
     from starlette.types import Message, Receive, Scope, Send
 
     from antiphon.http.auth import Auth
@@ -64,29 +69,32 @@ class Terms(Struct, frozen=True, kw_only=True):
 
 
 class WebSockets:
-    """Answers the upgrade of ``GET /responses`` (ASGI)."""
+    """Answers the upgrade of ``GET /responses`` (ASGI). ``region``: see `Exchange`."""
 
-    def __init__(self, lifecycle: Lifecycle, auth: Auth, terms: Terms) -> None:
+    def __init__(self, lifecycle: Lifecycle, auth: Auth, terms: Terms, *, region: str | None = None) -> None:
         self._lifecycle = lifecycle
         self._auth = auth
+        self._region = region
         self._terms = terms
         self._room = Room(terms.memory_bytes)
         self._paths = [compile_path(mount + "/responses")[0] for mount in MOUNTS]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a handshake, and all that comes over its connection."""
-        exchange = Exchange({**scope, "method": "GET"}, receive, _refusing(scope, send))
+        exchange = Exchange({**scope, "method": "GET"}, receive, _refusing(scope, send), region=self._region)
         await receive()
         try:
-            caller = self._caller(exchange)
+            caller = await self._caller(exchange)
         except ApiError as error:
             log.info("request refused", extra={**_named(exchange), "status": error.status, "code": error.code})
             await exchange.refuse(error)
             return
+        trail.current().request, trail.current().tenant = exchange.request_id, caller.tenant
         line = _short_way(scope)
-        await send({"type": "websocket.accept", "headers": [(b"x-request-id", exchange.request_id.encode())]})
+        await send({"type": "websocket.accept", "headers": exchange.names()})
         memory = Memory(self._room, self._terms.message_bytes)
         connection = Connection(self._lifecycle, caller, send, line=line, terms=self._terms, memory=memory)
+        connection.desk.admit = partial(self._readmit, exchange.headers)
         connection.desk.deployment = exchange.params.get("deployment")
         connection.desk.is_azure = exchange.is_azure
         connection.desk.painter = exchange.headers.get("x-ms-oai-image-generation-deployment")
@@ -95,16 +103,27 @@ class WebSockets:
         finally:
             memory.leave()
 
-    def _caller(self, exchange: Exchange) -> Caller:
+    async def _caller(self, exchange: Exchange) -> Caller:
         """Who asks. Raises ``ApiError`` where the connection is not to be opened."""
         match = next(filter(None, (path.match(exchange.path) for path in self._paths)), None)
         if match is None:
             raise unknown_url("GET", exchange.path)
         exchange.params = match.groupdict()
-        caller = self._auth.caller(exchange.headers)
+        caller = await self._known(exchange.headers)
         if exchange.is_azure:
             check_api_version(exchange.query.get("api-version"))
         return caller
+
+    async def _known(self, headers: Headers) -> Caller:
+        try:
+            return await self._auth.caller(headers)
+        except StoreUnavailable as error:
+            raise server_error("The server cannot reach its storage. Please try again.", status=503) from error
+
+    async def _readmit(self, headers: Headers) -> None:
+        """Before what is asked for, and before it is begun: a key may be revoked by now. A token is not asked again."""
+        if self._auth.is_revocable(headers):
+            await self._known(headers)
 
 
 class Connection:
@@ -192,6 +211,7 @@ class Connection:
             message.clear()
             envelope = await read_apart(frames.read_envelope, text, size=len(text))
             lane = envelope.lane
+            await self.desk.admit()
             match envelope.type:
                 case "response.create":
                     self._queue(group, lane, text)
@@ -246,7 +266,8 @@ class Connection:
         """Answer the next create of a lane once there is a place for it, unless it was refused by then."""
         async with self._room:
             if lane.waiting:
-                await lane.answer()
+                with watching.create():
+                    await lane.answer()
 
     async def _steer(self, text: bytes) -> None:
         steering = self.desk.steering

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -11,11 +11,14 @@ from msgspec import Struct, UnsetType, to_builtins
 
 from antiphon.backends import Backend
 from antiphon.core.echo import without_secret_keys, without_secrets
+from antiphon.core.quota import Reserved
 from antiphon.core.screen import Coordinates
 from antiphon.core.transcript import Said
 from antiphon.core.turn import Output, Thinking
 from antiphon.engine.task import Task
 from antiphon.ids import Ids
+from antiphon.lifecycle.routing import Rule
+from antiphon.lifecycle.tickets import Ticket
 from antiphon.protocol.items import Item, ReasoningItem
 from antiphon.protocol.parts import Json
 from antiphon.protocol.request import CreateResponse
@@ -61,7 +64,7 @@ class Deployment(Struct, frozen=True):
     here and handed on as text, and as pictures of their pages where ``shows_pages``; else their content is.
     ``pass_through``: its upstream runs the tools of MCP servers itself. ``native_tools``: the types of the client's
     tools that its upstream knows itself. ``screenshots``: how many of the newest screenshots it is shown, if not all;
-    ``coordinates``: how its model points.
+    ``coordinates``: how its model points. ``provider``: whose dialect the upstream speaks.
     """
 
     name: str
@@ -77,6 +80,7 @@ class Deployment(Struct, frozen=True):
     read_files: bool = True
     shows_pages: bool = False
     pass_through: bool = False
+    provider: str = ""
     native_tools: frozenset[str] = frozenset()
     screenshots: int | None = None
     coordinates: Coordinates = "pixels"
@@ -90,13 +94,14 @@ class Policy(Struct, frozen=True):
     """What the operator decided for all requests.
 
     ``default_deployment`` answers a request that names no model. ``max_tool_calls``: how many calls of tools a response
-    makes at most.
+    makes at most. ``routers`` are the deployments that choose among others, by their names, with their rules.
     """
 
     strict_params: bool = False
     retention_days: int = 30
     default_deployment: str | None = None
     max_tool_calls: int = 256
+    routers: Mapping[str, Sequence[Rule]] = {}
 
 
 class History(Struct, frozen=True):
@@ -114,6 +119,14 @@ class History(Struct, frozen=True):
         return History([*self.items, *more.items], {**self.outputs, **more.outputs}, {**self.thoughts, **more.thoughts})
 
 
+class Origin(Struct, frozen=True):
+    """By what a request is known to operators: its id, and where it stands in a trace (W3C Trace Context)."""
+
+    request: str = ""
+    traceparent: str = ""
+    tracestate: str = ""
+
+
 class Order(Struct, frozen=True):
     """What was asked for, and the deployment by the name that the caller used.
 
@@ -121,7 +134,8 @@ class Order(Struct, frozen=True):
     are the ids of the requests for an approval that it answers, ``anew`` the labels of the servers that are listed
     anew, as the lists in the context were made for something else. ``painter`` is the image deployment that draws, and
     ``pointed`` are the ids of the drawings to which the input points. ``preface`` are the messages of a prompt
-    template: the model hears them first.
+    template: the model hears them first. ``origin`` is that of a response that runs in the background. ``reserved`` is
+    what it holds of a limit: who performs it settles that.
     """
 
     name: str
@@ -131,6 +145,8 @@ class Order(Struct, frozen=True):
     painter: str | None = None
     pointed: list[str] = []
     preface: list[Item] = []
+    reserved: Reserved | None = None
+    origin: Origin = Origin()
 
 
 class Hold:
@@ -150,6 +166,7 @@ class Prepared(Struct, frozen=True):
     ``context`` is the whole conversation, ``said`` are the items that the request adds to it, and ``extras`` the keys
     beside each item of its input that only the caller understands. ``ignored`` and ``unavailable`` name the parameters
     and the types of tools that had no effect. ``hold`` is its conversation's, and leaving ``held`` lets that go.
+    ``ticket``, which is left with it, is what it holds of limits.
     """
 
     order: Order
@@ -164,6 +181,7 @@ class Prepared(Struct, frozen=True):
     unavailable: list[str]
     hold: Hold | None
     held: AsyncExitStack
+    ticket: Ticket | None = None
 
 
 encode = msgspec.json.Encoder().encode

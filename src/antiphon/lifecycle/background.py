@@ -14,15 +14,21 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from antiphon import engine
+from antiphon.core.estimate import estimate
 from antiphon.core.fold import fold
 from antiphon.core.log import Chunk, Pack, entries, summed
 from antiphon.core.machine import Machine
 from antiphon.core.notes import Note
 from antiphon.core.replay import replayed
+from antiphon.core.tally import Unreported
 from antiphon.ids import Ids
 from antiphon.lifecycle import Caller, encode, made_items
+from antiphon.lifecycle.limiting import Limiting
+from antiphon.lifecycle.tallying import final_tally
+from antiphon.lifecycle.tracing import resumed
 from antiphon.protocol.errors import ApiError
 from antiphon.protocol.refusals import (
     approval_spent,
@@ -31,15 +37,17 @@ from antiphon.protocol.refusals import (
     response_not_found,
 )
 from antiphon.protocol.response import Response, ResponseError
-from antiphon.store import ConversationHeld, Final
+from antiphon.store import ConversationHeld, Cost, Final
 from antiphon.store.approvals import AlreadySpent
+from antiphon.telemetry.trail import current
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from antiphon.core.tally import Tally
     from antiphon.core.turn import Output, Thinking
     from antiphon.engine.task import Task
-    from antiphon.lifecycle import Prepared
+    from antiphon.lifecycle import Order, Prepared
     from antiphon.lifecycle.keeping import Keeping
     from antiphon.lifecycle.preparing import Preparing
     from antiphon.protocol.events import StreamEvent
@@ -65,7 +73,7 @@ class Glance(Struct, frozen=True):
 class Background:
     """Responses that run in the background. ``told`` is given the chunks that are written beside a run, by job."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a run that nobody waits for
         self,
         preparing: Preparing,
         store: Store,
@@ -74,7 +82,9 @@ class Background:
         keeping: Keeping,
         waker: Waker,
         told: Callable[[Mapping[int, Chunk]], None],
+        limiting: Limiting | None = None,
     ) -> None:
+        self._limiting = limiting or Limiting()
         self._preparing = preparing
         self._keeping = keeping
         self.shelf = keeping.shelf
@@ -94,6 +104,8 @@ class Background:
             queued = await self._enqueued(prepared)
             if prepared.hold is not None:  # the job holds the conversation now
                 prepared.hold.keep()
+            if prepared.ticket is not None:
+                prepared.ticket.hand_over()
         self._waker.say("queued", [queued.seq])
         return queued
 
@@ -101,13 +113,16 @@ class Background:
         machine = prepared.task.machine(prepared.ids.new)
         pack = Pack(0)
         pack.add(machine.queue())
+        for note in machine.take_notes():  # what was found in the prompt: whoever ends the response tells it
+            pack.note(note)
         response = machine.response
         async with self.shelf.fresh_board(prepared.caller.tenant, response.id) as board:
             inputs = await self._keeping.inputs(prepared, board)
             sealed = await self._keeping.sealed(prepared, board)
+        row = self._keeping.row(response, prepared.caller, inputs=inputs, content=encode(response))
         try:
             seq = await self._jobs.enqueue(
-                self._keeping.row(response, prepared.caller, inputs=inputs, content=encode(response)),
+                replace(row, cost=_cost(prepared)),
                 inputs=inputs,
                 opening=_taken(pack),
                 sealed=sealed,
@@ -166,19 +181,25 @@ class Background:
         kept = await self._jobs.kept(claim.seq)
         if kept is None:  # deleted since it was claimed
             return
-        ids = Ids.of_chain(kept.id, self._preparing.now)
         try:
-            task = await self._task(claim, kept)
+            order = self._keeping.order(claim.sealed or "", kept.id, Caller(kept.tenant))
+            with resumed(order.origin, tenant=kept.tenant, response=kept.id):
+                await self._perform(order, kept, open_log)
         except ApiError as error:
             log.warning("job cannot run", extra={"action": "job_cannot_run", "response": kept.id, "code": error.code})
             code = error.code if error.status < SERVER_ERRORS and error.code else "server_error"
             await self.fail(claim.seq, ResponseError(code=code, message=error.error.message))
-            return
-        if task is not None:
+
+    async def _perform(self, order: Order, kept: Kept, open_log: Callable[[int], RunLog]) -> None:
+        """Run what was ordered. Raises ``ApiError`` where it cannot be done any more."""
+        ids = Ids.of_chain(kept.id, self._preparing.now)
+        task = await self._preparing.again(order, _decode_response(kept.response), Caller(kept.tenant))
+        if task is not None:  # else its response was deleted
             # a predecessor may have left a long log, which takes a while to read: others go on meanwhile
             machine = await asyncio.to_thread(task.machine_after, _entries(kept.log), ids.new)
             run_log = open_log(kept.log[-1].last + 1)
-            response = await self._go_on(task, machine, run_log, Caller(kept.tenant))
+            settle = partial(self._limiting.settle_late, kept.tenant, order.reserved)
+            response = await self._go_on(task, machine, run_log, caller=Caller(kept.tenant), settle=settle)
             log.info(
                 "response finished",
                 extra={"action": "response_finished", "response": response.id, "status": response.status},
@@ -192,18 +213,22 @@ class Background:
         """End a job that cannot be done."""
         await self._end(seq, lambda machine: machine.fail(error))
 
-    async def _task(self, claim: Claim, kept: Kept) -> Task | None:
-        """The task of a job; None where its response was deleted."""
-        caller = Caller(kept.tenant)
-        order = self._keeping.order(claim.sealed or "", kept.id, caller)
-        return await self._preparing.again(order, _decode_response(kept.response), caller)
-
-    async def _go_on(self, task: Task, machine: Machine, run_log: RunLog, caller: Caller) -> Response:
+    async def _go_on(
+        self, task: Task, machine: Machine, run_log: RunLog, *, caller: Caller, settle: Callable[[Tally], None]
+    ) -> Response:
         finals: list[Final] = []
         board = self.shelf.board(caller.tenant, task.response.id)
 
-        async def keep(response: Response, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]) -> None:
-            finals.append(await self._keeping.final(response, outputs, thoughts, board))
+        async def keep(
+            response: Response,
+            outputs: Mapping[str, Output],
+            thoughts: Mapping[str, Thinking],
+            unreported: Sequence[Unreported],
+        ) -> None:
+            final = await self._keeping.final(response, outputs, thoughts, board)
+            took = final_tally(response, outputs, thoughts, unreported, now=self._preparing.now())
+            finals.append(replace(final, tally=took))
+            settle(took)
 
         async def emit(events: list[StreamEvent]) -> None:
             noted = machine.take_notes()
@@ -218,10 +243,12 @@ class Background:
 
     async def _end(self, seq: int, step: Callable[[Machine], list[StreamEvent]]) -> None:
         """End a job from outside of its run. Whoever works on it hears of it, and so does everyone who reads it."""
-        chunk = await self._jobs.end(seq, partial(_ended, step, now=self._preparing.now))
-        if chunk is not None:
+        ended = await self._jobs.end(seq, partial(_ended, step, now=self._preparing.now))
+        if ended is not None:
+            if (figures := current().figures) is not None:
+                figures.responses.add(ended.deployment, ended.status)
             self._waker.say("ended", [seq])
-            self._told({seq: chunk})
+            self._told({seq: ended.chunk})
 
 
 class Queued(Struct, frozen=True):
@@ -262,9 +289,22 @@ def _so_far(log_so_far: list[Chunk]) -> bytes:
     return b"" if response is None else encode(response)
 
 
-def _final(machine: Machine) -> Final:
+def _cost(prepared: Prepared) -> Cost:
+    """What a response is counted under while it waits and runs."""
+    quota = None if prepared.ticket is None else prepared.ticket.quota
+    return Cost(prepared.deployment.name, asked=estimate(prepared.task.turn), quota=quota)
+
+
+def _final(machine: Machine, unreported: Sequence[Unreported], now: int) -> Final:
     response = machine.response
-    return Final(response.status, encode(response), made_items(response, machine.outputs, machine.thoughts))
+    took = final_tally(response, machine.outputs, machine.thoughts, unreported, now=now)
+    return Final(response.status, encode(response), made_items(response, machine.outputs, machine.thoughts), took)
+
+
+def _asked_unheard(machine: Machine) -> list[Unreported]:
+    """The turn that a model may be thinking about: a log says nothing of it before it is heard."""
+    is_waiting = machine.response.status != "in_progress" or machine.turn_ended or machine.lists or machine.finished
+    return [] if is_waiting else [Unreported(0, 0)]
 
 
 def _ended(
@@ -274,5 +314,7 @@ def _ended(
     ids = Ids.of_chain(None, now)
     machine = replayed(_entries(log_so_far), new_id=ids.new)
     pack = Pack(log_so_far[-1].last + 1)
+    unheard, counted = _asked_unheard(machine), len(machine.unreported)
     pack.add(step(machine))
-    return _taken(pack), _final(machine)
+    unreported = machine.unreported if len(machine.unreported) > counted else [*machine.unreported, *unheard]
+    return _taken(pack), _final(machine, unreported, now())

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from antiphon.core.transcript import added, is_reference
 from antiphon.ids import Ids, random_hex
 from antiphon.lifecycle import Hold, kept_json
+from antiphon.lifecycle.filtering import words
 from antiphon.protocol.conversations import in_terms_of_items
 from antiphon.protocol.errors import invalid_request
 from antiphon.protocol.items import PREFIXES, Compaction, Item, ReasoningItem
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from antiphon.core.turn import Output
     from antiphon.lifecycle import Caller
+    from antiphon.lifecycle.filtering import Filtering
     from antiphon.lifecycle.shelf import Shelf
     from antiphon.lifecycle.tokens import Tokens
     from antiphon.protocol.conversations import Brought
@@ -54,6 +56,8 @@ _decode = msgspec.json.Decoder(Item).decode
 class Conversing:
     """Makes, reads, extends and forgets conversations. ``now`` gives unix seconds.
 
+    ``filtering``, where there is one, judges what callers add: a response in a conversation judges its own input alone.
+
     Every verb raises `StoreUnavailable`, and ``ApiError`` 404 where the caller has no such conversation.
     """
 
@@ -67,11 +71,12 @@ class Conversing:
         self._now = now
         self._began = now()
         self._holders: set[str] = set()
+        self.filtering: Filtering | None = None
 
     # For whoever asks
 
     async def create(self, brought: Brought, caller: Caller) -> ConversationRow:
-        """Keep a conversation that begins with these items. Raises ``ApiError`` 404 for a reference to nothing."""
+        """Keep a conversation that begins with these items. Raises ``ApiError`` as `add` does."""
         now = self._now()
         partition = random_hex(8)
         row = ConversationRow(f"conv_{now:08x}{random_hex(12)}{partition}", now, dict(brought.metadata))
@@ -106,7 +111,8 @@ class Conversing:
     async def add(self, id: str, brought: Brought, caller: Caller) -> Page:
         """Add items at its end, and return those that were not in it already.
 
-        Raises ``ApiError`` 409 while a response is written into it, and 404 for a reference to nothing.
+        Raises ``ApiError`` 409 while a response is written into it, 404 for a reference to nothing, and 400 for what a
+        content filter stops.
         """
         await self.find(id, caller)
         named = [item.id for item in brought.items if item.id]
@@ -211,6 +217,8 @@ class Conversing:
         found = await self._store.find_items(wanted, tenant=caller.tenant) if wanted else {}
         with in_terms_of_items():
             fresh = added(_items(known.values()), said, {row.id: _decode(row.json) for row in found.values()})
+        if self.filtering is not None:
+            await self.filtering.prompt(words(each.item for each in fresh))
         addition = self.ids(id).new("add")
         async with self.shelf.fresh_board(caller.tenant, addition) as board:
             items = await board.items([each.item for each in fresh])

@@ -14,6 +14,7 @@ from antiphon.core.deltas import Text
 from antiphon.core.turn import Turn
 from antiphon.documents import Unreadable
 from antiphon.documents.marks import lined
+from antiphon.lifecycle.asides import asked
 from antiphon.lifecycle.shelf import inlined
 from antiphon.protocol import picture_faults as faults
 from antiphon.protocol.content import InputImage, InputText
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from antiphon.backends import Backend
     from antiphon.documents import Documents, Picture
     from antiphon.lifecycle import Deployment
+    from antiphon.lifecycle.tallying import Book
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +49,19 @@ _ASKED = (
 class Describing:
     """Tells what pictures show. ``deployment`` has the model that looks; ``is_local``: what offline parts can tell.
 
-    With neither nothing is described.
+    With neither nothing is described. What the model took is counted in the ``book``.
     """
 
-    def __init__(self, documents: Documents, deployment: Deployment | None = None, *, is_local: bool = False) -> None:
+    def __init__(
+        self,
+        documents: Documents,
+        deployment: Deployment | None = None,
+        *,
+        is_local: bool = False,
+        book: Book | None = None,
+    ) -> None:
         self._documents = documents
+        self._book = book
         self.deployment = deployment
         self._told: dict[str, str] = {}
         self.is_on = is_local or deployment is not None
@@ -76,16 +86,16 @@ class Describing:
                 raise faults.picture_refused(error.reason, str(error)) from error
             words = lined(told, most=MOST_CHARACTERS)
             return f"[An image, which you cannot see. What could be told without a model that sees: {words}]"
-        told = await self._asked(self.deployment, picture)
+        told = await self._asked(self.deployment, picture, party)
         return f"[An image, which you cannot see. The model '{self.deployment.name}' describes it so: {told}]"
 
-    async def _asked(self, deployment: Deployment, picture: Picture) -> str:
+    async def _asked(self, deployment: Deployment, picture: Picture, party: str) -> str:
         shown = InputImage(image_url=await inlined(picture.content, picture.media_type))
         question = Message(role="user", content=[InputText(text=_ASKED), shown])
         turn = Turn(items=[question], model=deployment.name, max_output_tokens=MOST_TOKENS)
         try:
             with anyio.fail_after(SECONDS):
-                told = lined(await _said(deployment.backend, turn), most=MOST_CHARACTERS)
+                told = lined(await _said(asked(deployment, self._book, party), turn), most=MOST_CHARACTERS)
         except (UpstreamError, TimeoutError) as error:
             log.warning(
                 "image not described",

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from antiphon.backends import UpstreamError
 from antiphon.lifecycle import EVERY_MODEL
+from antiphon.lifecycle.asides import asked
 from antiphon.lifecycle.sight import Sight
 from antiphon.protocol import picture_faults as faults
 from antiphon.protocol.calls import ImageGenerationCall
@@ -32,15 +33,24 @@ if TYPE_CHECKING:
     from antiphon.lifecycle import Caller, Deployment, Order
     from antiphon.lifecycle.seeing import Seeing
     from antiphon.lifecycle.shelf import Shelf
+    from antiphon.lifecycle.tallying import Book
     from antiphon.protocol.tool_settings import ImageMask
     from antiphon.tools import Tool
     from antiphon.tools.image_generation import Studio
 
 
 class Drawings:
-    """Joins requests with the image deployments."""
+    """Joins requests with the image deployments. What a model takes that writes drawings is counted in the ``book``."""
 
-    def __init__(self, studio: Studio, seeing: Seeing, shelf: Shelf, deployments: Mapping[str, Deployment]) -> None:
+    def __init__(
+        self,
+        studio: Studio,
+        seeing: Seeing,
+        shelf: Shelf,
+        deployments: Mapping[str, Deployment],
+        book: Book | None = None,
+    ) -> None:
+        self._book = book
         self._studio = studio
         self.seeing = seeing
         self._shelf = shelf
@@ -99,7 +109,7 @@ class Drawings:
             name=painter,
             subjects=[Subject(partial(self._load, each.origin, caller), each.is_default) for each in shown],
             mask=self._mask(settings.input_image_mask or None, caller),
-            ask=partial(_asked, writer.backend),
+            ask=partial(_asked, asked(writer, self._book, caller.tenant)),
             party=caller.tenant,
             writer=writer.model or self._studio.writer(painter) or order.name,
         )

@@ -86,6 +86,10 @@ class Equipping:
 
     async def task(self, case: Case) -> Task:
         """The task of a response. Raises ``ApiError`` where it cannot be done."""
+        task = await self._task(case)
+        return replace(task, deployment=case.deployment.name, provider=case.deployment.provider)
+
+    async def _task(self, case: Case) -> Task:
         order, deployment, caller = case.order, case.deployment, case.caller
         items, outputs = case.context.items, case.context.outputs
         seen = self._compacting.unfolded(items, caller.tenant)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from msgspec import Struct
 
 from antiphon.ids import letters
+from antiphon.lifecycle.allowance import Allowance
 from antiphon.lifecycle.deposit import Deposit
 from antiphon.lifecycle.sniffing import IMAGES, SNIFFED_BYTES, sniff
 from antiphon.protocol.errors import body_too_large, missing_parameter
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Sequence
 
     from antiphon.lifecycle import Caller
+    from antiphon.lifecycle.allowance import Watch
     from antiphon.store.blobs import Blobs
     from antiphon.store.erasing import Erasing
     from antiphon.store.files import FilePage, Files
@@ -56,10 +58,23 @@ class Asked(Struct, frozen=True):
 
 
 class Filing:
-    """Keeps, finds and forgets files. ``now`` gives unix seconds. Every verb raises `StoreUnavailable`."""
+    """Keeps, finds and forgets files. ``now`` gives unix seconds. Every verb raises `StoreUnavailable`.
 
-    def __init__(self, files: Files, blobs: Blobs, erasing: Erasing, *, terms: Terms, now: Callable[[], int]) -> None:
+    ``allowance``: how much a tenant may keep; None: anything.
+    """
+
+    def __init__(
+        self,
+        files: Files,
+        blobs: Blobs,
+        erasing: Erasing,
+        *,
+        terms: Terms,
+        now: Callable[[], int],
+        allowance: Allowance | None = None,
+    ) -> None:
         self.terms = terms
+        self.allowance = allowance or Allowance([], files.bytes_kept)
         self._files = files
         self._blobs = blobs
         self._deposit = Deposit(blobs, erasing, now=now)
@@ -85,10 +100,22 @@ class Filing:
         def judge(size: int) -> FileRow:
             return self._row(id, caller, asked(), media_type=head.media_type, size=size)
 
-        async with aclosing(head.passed(chunks)) as passed:
-            return await self._deposit.take(
-                file_key(caller.tenant, id), passed, judge=judge, add=add or self._files.add
-            )
+        if add is not None:  # what it is made of is kept already
+            return await self._take(file_key(caller.tenant, id), head.passed(chunks), judge=judge, add=add)
+        async with self.allowance.watching(caller) as watch:
+            passed = head.passed(chunks, watch)
+            return await self._take(file_key(caller.tenant, id), passed, judge=judge, add=self._files.add)
+
+    async def _take(
+        self,
+        key: str,
+        chunks: AsyncGenerator[bytes, None],
+        *,
+        judge: Callable[[int], FileRow],
+        add: Callable[[FileRow], Awaitable[None]],
+    ) -> FileRow:
+        async with aclosing(chunks) as passed:
+            return await self._deposit.take(key, passed, judge=judge, add=add)
 
     async def find(self, id: str, caller: Caller) -> FileRow:
         """The caller's file of this id. Raises ``ApiError`` 404."""
@@ -178,12 +205,14 @@ class _Head:
         """What it is, by all that has passed."""
         return sniff(self._first)
 
-    async def passed(self, chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
-        """Hand chunks on. Raises ``ApiError``."""
+    async def passed(self, chunks: AsyncIterable[bytes], watch: Watch | None = None) -> AsyncGenerator[bytes, None]:
+        """Hand chunks on, as far as there is room. Raises ``ApiError``."""
         size = 0
         is_known = False
         async for chunk in chunks:
             size += len(chunk)
+            if watch is not None:
+                watch.count(len(chunk))
             if size > self._limit:
                 raise body_too_large(self._limit)
             if not is_known:
@@ -192,6 +221,8 @@ class _Head:
                 if is_known:
                     check(self._asked(), self.media_type)
             yield chunk
+        if watch is not None:
+            await watch.confirm()
 
 
 def check(asked: Asked, media_type: str | None = None) -> None:

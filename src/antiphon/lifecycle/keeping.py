@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from antiphon.core.notes import CallAnswered, Note
 from antiphon.lifecycle import DAY_SECONDS, Order, encode, item_row, kept_json, made_items
 from antiphon.lifecycle.filling import BYTES
+from antiphon.lifecycle.tracing import origin
 from antiphon.protocol.refusals import sealing_key_lost
 from antiphon.protocol.tools import ImageGenerationTool, McpTool
 from antiphon.sealing import CannotOpen
@@ -59,7 +60,8 @@ class Keeping:
     async def sealed(self, prepared: Prepared, board: Board) -> str:
         """What was asked for, for whoever runs it: sealed, and with the mask of a drawing on the shelf."""
         order = prepared.order
-        order = replace(order, request=replace(order.request, tools=await board.tools(order.request.tools)))
+        request = replace(order.request, tools=await board.tools(order.request.tools))
+        order = replace(order, request=request, origin=origin())
         return self._seal.seal(encode(order), _bound(prepared.task.response.id, prepared.caller))
 
     def order(self, sealed: str, response: str, caller: Caller) -> Order:

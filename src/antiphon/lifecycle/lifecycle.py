@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import logging
+from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from antiphon import engine
 from antiphon.lifecycle import Asker, History
+from antiphon.lifecycle.limiting import Limiting
+from antiphon.store import Cost, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
+    from antiphon.core.tally import Tally, Unreported
     from antiphon.core.turn import Output, Thinking
     from antiphon.engine.reins import Reins
     from antiphon.engine.running import Emit
     from antiphon.lifecycle import Caller, Prepared
     from antiphon.lifecycle.keeping import Keeping
     from antiphon.lifecycle.preparing import Preparing
+    from antiphon.lifecycle.tallying import Bill, Book
+    from antiphon.lifecycle.tickets import Ticket
     from antiphon.protocol.reading import Received
     from antiphon.protocol.response import Response
     from antiphon.store.store import Store
@@ -29,10 +37,14 @@ log = logging.getLogger(__name__)
 class Lifecycle:
     """Takes requests to responses."""
 
-    def __init__(self, preparing: Preparing, store: Store, keeping: Keeping) -> None:
+    def __init__(
+        self, preparing: Preparing, store: Store, keeping: Keeping, book: Book, *, limiting: Limiting | None = None
+    ) -> None:
+        self.limiting = limiting or Limiting()
         self._preparing = preparing
         self._store = store
         self._keeping = keeping
+        self._book = book
 
     async def prepare(
         self,
@@ -45,10 +57,15 @@ class Lifecycle:
     ) -> Prepared:
         """See `Preparing.prepare` and `Asker`; what had no effect is logged.
 
-        What is prepared has to be performed or queued, or left by its ``held``.
+        What is prepared has to be performed or queued, or left by its ``held``. Where a limit is reached, nothing is
+        done.
         """
         asker = Asker(caller, path_deployment=path_deployment, painter=painter, memory=memory)
-        prepared = await self._preparing.prepare(received, asker)
+        async with AsyncExitStack() as admitted:
+            ticket = admitted.enter_context(await self.limiting.admit(received.request, caller, path_deployment))
+            prepared = await self._preparing.prepare(received, asker)
+            prepared.held.push_async_exit(admitted.pop_all())
+        prepared = replace(prepared, ticket=ticket, order=replace(prepared.order, reserved=ticket.reserved))
         if prepared.ignored or prepared.unavailable:
             log.warning(
                 "parts of a request had no effect",
@@ -65,27 +82,50 @@ class Lifecycle:
         """See `Preparing.survey`."""
         return await self._preparing.survey(received, Asker(caller, path_deployment=path_deployment))
 
+    async def admit(self, received: Received, caller: Caller, *, path_deployment: str | None = None) -> Ticket:
+        """See `Limiting.admit`: for a request that is surveyed, and asks a model all the same."""
+        return await self.limiting.admit(received.request, caller, path_deployment)
+
+    def bill(self, prepared: Prepared) -> Bill:
+        """What counts a request that `perform` does not."""
+        return self._book.bill(prepared)
+
     async def perform(
         self, prepared: Prepared, emit: Emit, *, reins: Reins | None = None, remember: Remember | None = None
     ) -> Response:
         """Run it, keep what came of it before its end is told, and return it final. Raises what `engine.run` raises.
 
-        ``remember`` is given the response and the conversation with it, once it is kept.
+        However it ends, what it took is counted. ``remember`` is given the response and the conversation with it, once
+        it is kept. Without ``reins`` nobody watches: raises `StoreUnavailable` where it could not be kept.
         """
+        bill = self._book.bill(prepared)
+        lost: list[StoreUnavailable] = []
 
-        async def keep(response: Response, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]) -> None:
+        async def keep(
+            response: Response,
+            outputs: Mapping[str, Output],
+            thoughts: Mapping[str, Thinking],
+            unreported: Sequence[Unreported],
+        ) -> None:
+            took = bill.ended(response, outputs, thoughts, unreported)
+            if prepared.ticket is not None:
+                prepared.ticket.settle(took)
             if response.store:
-                await self._keep(prepared, response, outputs, thoughts)
+                with bill.kept(), _noted(lost):
+                    await self._keep(prepared, response, outputs, thoughts, took)
             else:
                 await prepared.held.aclose()  # who is told of the end may go on in the conversation at once
             if remember is not None:
                 made = History([*response.output], {**outputs}, {**thoughts})
                 remember(response, prepared.context.and_then(made))
 
-        async with prepared.held:
-            response = await engine.run(
-                prepared.task, new_id=prepared.ids.new, now=self._preparing.now, emit=emit, keep=keep, reins=reins
-            )
+        with bill:
+            async with prepared.held:
+                response = await engine.run(
+                    prepared.task, new_id=prepared.ids.new, now=self._preparing.now, emit=emit, keep=keep, reins=reins
+                )
+        if lost and reins is None:  # nobody was told anything yet, and there is nothing that could be read again
+            raise lost[0]
         log.info(
             "response finished",
             extra={"action": "response_finished", "response": response.id, "status": response.status},
@@ -98,12 +138,24 @@ class Lifecycle:
         response: Response,
         outputs: Mapping[str, Output],
         thoughts: Mapping[str, Thinking],
+        took: Tally,
     ) -> None:
-        """Store a final response."""
+        """Store a final response, and count what it took in the same transaction."""
         async with self._keeping.shelf.fresh_board(prepared.caller.tenant, response.id) as board:
             inputs = await self._keeping.inputs(prepared, board)
             final = await self._keeping.final(response, outputs, thoughts, board)
         row = self._keeping.row(response, prepared.caller, inputs=inputs, content=final.response)
+        row = replace(row, cost=Cost(prepared.deployment.name, took))
         await self._store.save(row, inputs=inputs, outputs=final.outputs)
         if prepared.hold is not None:
             prepared.hold.keep()
+
+
+@contextmanager
+def _noted(lost: list[StoreUnavailable]) -> Generator[None]:
+    """Note what the store could not do, and let it pass."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        lost.append(error)
+        raise

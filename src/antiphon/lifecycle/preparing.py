@@ -34,11 +34,13 @@ from antiphon.lifecycle import (
 )
 from antiphon.lifecycle import history as history_of
 from antiphon.lifecycle.equipping import Case, every_turn
+from antiphon.lifecycle.filtering import fresh_text
 from antiphon.lifecycle.remotes import outdated
+from antiphon.lifecycle.routing import Asked, routed
 from antiphon.lifecycle.unmet import nothing_said, refuse_what_is_missing, says_nothing, without_effect
 from antiphon.protocol.calls import McpListTools, ToolSearchOutput
 from antiphon.protocol.checks import check
-from antiphon.protocol.errors import invalid_request, missing_parameter, unknown_parameter
+from antiphon.protocol.errors import invalid_request, missing_model, unknown_parameter
 from antiphon.protocol.items import AdditionalTools
 from antiphon.protocol.refusals import model_not_found, tool_unavailable
 from antiphon.protocol.tool_settings import CustomGrammar
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from antiphon.core.turn import Thinking
     from antiphon.engine.task import Task
     from antiphon.lifecycle.equipping import Equipping
+    from antiphon.lifecycle.filtering import Filtering
     from antiphon.lifecycle.prompts import Prompts
     from antiphon.lifecycle.recalling import Addition, Recalling
     from antiphon.protocol.items import Item
@@ -65,7 +68,7 @@ if TYPE_CHECKING:
 class Preparing:
     """Takes requests to runs that can begin, or go on. ``now`` gives unix seconds."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts that know something of a request
         self,
         *,
         deployments: Mapping[str, Deployment],
@@ -74,6 +77,7 @@ class Preparing:
         prompts: Prompts,
         policy: Policy,
         now: Callable[[], int],
+        filtering: Filtering | None = None,
     ) -> None:
         self._store = recalling.store
         self._conversing = recalling.conversing
@@ -84,6 +88,7 @@ class Preparing:
         self._deployments = deployments
         self._prompts = prompts
         self._policy = policy
+        self._filtering = filtering
         self.now = now
 
     async def prepare(self, received: Received, asker: Asker) -> Prepared:
@@ -93,6 +98,8 @@ class Preparing:
         """
         async with AsyncExitStack() as stack:
             prepared = await self._prepared(received, asker, stack)
+            if self._filtering is not None:
+                prepared = await _filtered(prepared, self._filtering)
             return replace(prepared, held=stack.pop_all())
 
     async def survey(self, received: Received, asker: Asker) -> Prepared:
@@ -103,13 +110,13 @@ class Preparing:
         rendered = await self._prompts.rendered(received.request)
         asked, caller = rendered.request, asker.caller
         name = self._name(asked, asker)
-        deployment = self._deployment(name)
         check(replace(asked, tool_choice=None))  # what it goes on from may bring the tool that is chosen
         refuse_what_is_missing(asked)
         await self._check_grammars(asked, caller)
         begun = await self._begun(asked, caller, stack)
         history = await self._recalling.history(asked, caller, asker.memory or {})
         request = _settled(asked, history)
+        name, deployment = self._chosen(name, Asked(request, history.items, history.outputs))
         offered = _offered(request, history, deployment)
         self._refuse_ignored(received.ignored, offered.unavailable)
         painter = self._drawings.painter(offered.drawing, asker.painter)
@@ -192,7 +199,10 @@ class Preparing:
         secret = {item.id: item for item in order.request.input}
         items = [secret.get(item.id, item) for item in context.items]
         case = Case(order, response, replace(context, items=items), self._deployment(order.name), caller)
-        return await self._equipping.task(case)
+        task = await self._equipping.task(case)
+        if self._filtering is None:
+            return task
+        return replace(task, backend=self._filtering.guarded(task.backend))
 
     def spending(self, prepared: Prepared) -> Spending | None:
         """The answers of a person that a response uses up; None where it has none."""
@@ -236,11 +246,20 @@ class Preparing:
                     raise invalid_request(f"Invalid '{param}': {error}", param=param, code="invalid_value") from error
 
     def _name(self, request: CreateResponse, asker: Asker) -> str:
-        """The deployment that is asked. Raises ``ApiError`` where none is named."""
+        """The deployment that is asked. Raises ``ApiError`` where none is named, or one that is not there."""
         name = asker.path_deployment or request.model or self._policy.default_deployment
         if name is None:
-            raise missing_parameter("model")
+            raise missing_model()
+        if self._policy.routers.keys().isdisjoint({name, EVERY_MODEL}):
+            self._deployment(name)
         return name
+
+    def _chosen(self, name: str, asked: Asked) -> tuple[str, Deployment]:
+        """Who answers, and by which name: a deployment that chooses among others is none itself."""
+        routers = self._policy.routers
+        is_known = name in routers or name in self._deployments
+        chosen = routed(EVERY_MODEL if not is_known and EVERY_MODEL in routers else name, routers, asked)
+        return chosen, self._deployment(chosen)
 
     def _deployment(self, name: str) -> Deployment:
         deployment = self._deployments.get(name) or self._deployments.get(EVERY_MODEL)
@@ -255,6 +274,17 @@ class Preparing:
             raise unknown_parameter(ignored[0])
         if unavailable:
             raise tool_unavailable(unavailable[0], param="tools")
+
+
+async def _filtered(prepared: Prepared, filtering: Filtering) -> Prepared:
+    """What is ready to run, once its prompt is judged. Raises ``ApiError`` for one that is too bad."""
+    task = prepared.task
+    fresh = frozenset(item.id for item in [*(each.item for each in prepared.said), *prepared.order.preface])
+    found = await filtering.prompt(fresh_text(task.turn, fresh))
+    response = replace(task.response, content_filters=None)
+    return replace(
+        prepared, task=replace(task, response=response, backend=filtering.guarded(task.backend), filters=found)
+    )
 
 
 class Begun(Struct, frozen=True):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
 
     from antiphon.lifecycle import Caller
+    from antiphon.lifecycle.allowance import Watch
     from antiphon.lifecycle.filing import Filing
     from antiphon.protocol.errors import ApiError
     from antiphon.protocol.files import CreateUpload
@@ -69,6 +70,7 @@ class Uploading:
         if asked.bytes > self.terms.most_upload_bytes:
             raise upload_too_large(asked.bytes, self.terms.most_upload_bytes)
         check(Asked(asked.filename, asked.purpose))
+        await self._filing.allowance.check(caller, asked.bytes)
         now = self._now()
         row = UploadRow(
             id=f"upload_{random_hex(16)}",
@@ -97,7 +99,10 @@ class Uploading:
         most_bytes = 2 * upload.size + self.terms.part_bytes
         add = partial(self._uploads.add_part, most_bytes=most_bytes, most_parts=MOST_PARTS)
         key = part_key(caller.tenant, id, part)
-        async with aclosing(_bounded(chunks, self.terms.part_bytes)) as bounded:
+        async with (
+            self._filing.allowance.watching(caller) as watch,
+            aclosing(_bounded(chunks, self.terms.part_bytes, watch)) as bounded,
+        ):
             try:
                 return await self._deposit.take(key, bounded, judge=judge, add=add)
             except UploadClosed as error:
@@ -178,10 +183,12 @@ class Uploading:
         return upload_closed(id, upload.status)
 
 
-async def _bounded(chunks: AsyncIterable[bytes], limit: int) -> AsyncGenerator[bytes, None]:
+async def _bounded(chunks: AsyncIterable[bytes], limit: int, watch: Watch) -> AsyncGenerator[bytes, None]:
     size = 0
     async for chunk in chunks:
         size += len(chunk)
         if size > limit:
             raise body_too_large(limit)
+        watch.count(len(chunk))
         yield chunk
+    await watch.confirm()

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from antiphon.protocol.response import FilterVerdict
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SHOWN_CHARACTERS = 100
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+CHALLENGE = 'Bearer realm="OpenAI API"'
 
 
 class ErrorObject(Struct, frozen=True, kw_only=True):
@@ -27,6 +30,20 @@ class ErrorObject(Struct, frozen=True, kw_only=True):
     type: str | None = "invalid_request_error"
     param: str | None = None
     code: str | None = None
+
+
+class InnerError(Struct, frozen=True, kw_only=True):
+    """Azure: what a content filter found, and which policy that is about."""
+
+    code: str = "ResponsibleAIPolicyViolation"
+    content_filter_result: dict[str, FilterVerdict]
+
+
+class FilteredError(ErrorObject, frozen=True, kw_only=True):
+    """The one error that says more: Azure's, of a prompt that its content filter stopped."""
+
+    status: int
+    innererror: InnerError
 
 
 class ErrorBody(Struct, frozen=True, kw_only=True):
@@ -174,15 +191,36 @@ def bad_api_version() -> ApiError:
     return invalid_request("API version not supported", param="api-version")
 
 
+def old_api_version(first: str) -> ApiError:
+    """``api-version`` is of before there was this API, which begins with ``first``."""
+    return invalid_request(
+        f"Azure OpenAI Responses API is enabled only for api-version {first} and later", param="api-version"
+    )
+
+
 # The caller
 
 
 def bad_key(key: str) -> ApiError:
     """The key opens nothing; of a long one the first and last characters are shown, for its owner to know it."""
-    hidden = f"{key[:4]}{'*' * 8}{key[-4:]}" if len(key) >= 16 else "*" * len(key)  # noqa: PLR2004 - half of it at most
     return _unauthorized(
-        f"Incorrect API key provided: {hidden}. You can ask whoever runs this server for a key.", code="invalid_api_key"
+        f"Incorrect API key provided: {_hidden(key)}. You can ask whoever runs this server for a key.",
+        code="invalid_api_key",
     )
+
+
+def expired_key(key: str) -> ApiError:
+    """The key opened until it expired."""
+    return _unauthorized(f"This API key has expired: {_hidden(key)}.", code="invalid_api_key")
+
+
+def revoked_key(key: str) -> ApiError:
+    """The key opened until somebody revoked it."""
+    return _unauthorized(f"This API key was revoked: {_hidden(key)}.", code="invalid_api_key")
+
+
+def _hidden(key: str) -> str:
+    return f"{key[:4]}{'*' * 8}{key[-4:]}" if len(key) >= 16 else "*" * len(key)  # noqa: PLR2004 - half of it at most
 
 
 def missing_key() -> ApiError:
@@ -196,11 +234,42 @@ def missing_key() -> ApiError:
 
 def bad_token(reason: str) -> ApiError:
     """A signed token is not accepted; ``reason`` says why in words that hold nothing secret."""
-    return _unauthorized(f"Invalid access token: {reason}", code="invalid_token")
+    headers = {"www-authenticate": f'{CHALLENGE}, error="invalid_token"'}
+    azure = azure_error(
+        401,
+        "401",
+        f"Unauthorized. Access token is missing, invalid, audience is incorrect, or have expired: {reason}",
+        headers=headers,
+    )
+    error = ErrorObject(message=f"Invalid access token: {reason}", code="invalid_token")
+    return ApiError(401, error, headers=headers, azure=azure)
+
+
+def lacks_role(role: str) -> ApiError:
+    """A signed token is good, and does not give its bearer the role that callers need."""
+    headers = {"www-authenticate": f'{CHALLENGE}, error="insufficient_scope"'}
+    azure = azure_error(
+        403,
+        "PermissionDenied",
+        f"Principal does not have access to API/Operation: its token lacks the role '{shown(role)}'.",
+        headers=headers,
+    )
+    message = f"Your access token lacks the role '{shown(role)}', which callers of this server need."
+    return ApiError(403, ErrorObject(message=message, code="insufficient_permissions"), headers=headers, azure=azure)
+
+
+def issuer_unavailable(*, retry_after: float) -> ApiError:
+    """A token cannot be checked now, as its issuer's keys cannot be had; after so many seconds it is tried again."""
+    message = "The server cannot check your access token now: its issuer's keys cannot be had. Please try again."
+    return ApiError(
+        503,
+        ErrorObject(message=message, type="server_error", code="server_error"),
+        headers={"retry-after": str(max(1, round(retry_after)))},
+    )
 
 
 def _unauthorized(message: str, *, code: str | None) -> ApiError:
-    headers = {"www-authenticate": 'Bearer realm="OpenAI API"'}
+    headers = {"www-authenticate": CHALLENGE}
     azure = azure_error(
         401,
         "401",
@@ -246,6 +315,16 @@ def quota_exceeded() -> ApiError:
 
 
 # One parameter
+
+
+def missing_model() -> ApiError:
+    """Nothing says which deployment is to answer. Azure's words are as recorded."""
+    asked = missing_parameter("model")
+    return ApiError(
+        asked.status,
+        asked.error,
+        azure=ApiError(asked.status, ErrorObject(message="Missed model deployment", type=None)),
+    )
 
 
 def missing_parameter(param: str) -> ApiError:

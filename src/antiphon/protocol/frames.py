@@ -17,6 +17,8 @@ from antiphon.protocol.content import InputFile, InputImage, InputText
 from antiphon.protocol.errors import (
     ApiError,
     ErrorObject,
+    FilteredError,
+    InnerError,
     invalid_json,
     invalid_request,
     invalid_type,
@@ -90,13 +92,18 @@ class InvalidSteer(Exception):
 
 
 class ErrorWords(Struct, frozen=True, kw_only=True):
-    """An error in a frame: the four keys of every error, and the headers that its answer would have had."""
+    """An error in a frame: the four keys of every error, and the headers that its answer would have had.
+
+    ``status`` and ``innererror`` are those of a `FilteredError`.
+    """
 
     message: str
     type: str
     param: str | None
     code: str | None
     headers: dict[str, str] | UnsetType = UNSET
+    status: int | UnsetType = UNSET
+    innererror: InnerError | UnsetType = UNSET
 
 
 class ErrorFrame(Tagged, frozen=True, kw_only=True, tag="error"):
@@ -299,6 +306,7 @@ def _named(sent: dict[str, Raw], name: str) -> str:
 def refused(error: ApiError, lane: str | None = None) -> ErrorFrame:
     """An error as a frame. Some errors of HTTP have no type; those of frames always have one."""
     words = error.error
+    found = words if isinstance(words, FilteredError) else None
     return ErrorFrame(
         status=error.status,
         error=ErrorWords(
@@ -307,6 +315,8 @@ def refused(error: ApiError, lane: str | None = None) -> ErrorFrame:
             param=words.param,
             code=words.code,
             headers=dict(error.headers) or UNSET,
+            status=UNSET if found is None else found.status,
+            innererror=UNSET if found is None else found.innererror,
         ),
         stream_id=lane or UNSET,
     )

@@ -6,8 +6,24 @@ Source: Responses API reference, sections 1.6 and 6; where the words were record
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
-from antiphon.protocol.errors import ApiError, ErrorObject, azure_error, invalid_request, shown
+from msgspec.structs import asdict
+
+from antiphon.protocol.errors import (
+    ApiError,
+    ErrorObject,
+    FilteredError,
+    InnerError,
+    azure_error,
+    invalid_request,
+    shown,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from antiphon.protocol.response import FilterVerdict
 
 MOST_NAMED = 8
 """Of what a caller is told to be missing."""
@@ -230,17 +246,27 @@ def tool_unavailable(kind: str, *, param: str) -> ApiError:
     return invalid_request(f"Tool '{shown(kind)}' is not available on this server.", param=param, code="invalid_value")
 
 
-def content_filtered() -> ApiError:
-    """A filter of the model's stopped the prompt."""
-    return ApiError(
-        400,
-        ErrorObject(
-            message="The response was filtered due to the prompt triggering Azure OpenAI's content management policy. "
-            "Please modify your prompt and retry.",
-            type=None,
-            param="prompt",
-            code="content_filter",
-        ),
+def content_filtered(found: Mapping[str, FilterVerdict] | None = None) -> ApiError:
+    """A content filter stopped the prompt: one of the model's server, or ours, which says what it ``found``."""
+    words = ErrorObject(
+        message="The response was filtered due to the prompt triggering Azure OpenAI's content management policy. "
+        "Please modify your prompt and retry.",
+        type=None,
+        param="prompt",
+        code="content_filter",
+    )
+    if found is None:
+        return ApiError(400, words)
+    inner = InnerError(content_filter_result=dict(found))
+    return ApiError(400, FilteredError(**asdict(words), status=400, innererror=inner))
+
+
+def no_fitting_model(name: str) -> ApiError:
+    """A deployment that chooses among others has no rule for this request."""
+    return invalid_request(
+        f"The model '{shown(name)}' chooses among others by rules, and none of them is for a request like this one.",
+        param="model",
+        code="no_fitting_model",
     )
 
 

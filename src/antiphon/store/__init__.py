@@ -14,6 +14,7 @@ from typing import Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
 
+from antiphon.core.tally import Tally
 from antiphon.core.turn import Output
 
 T = TypeVar("T")
@@ -105,12 +106,25 @@ class ItemRow(Struct, frozen=True):
     output: Output | None = None
 
 
+class Cost(Struct, frozen=True):
+    """What a response is counted under. ``tally`` is what it took; None as long as it waits or runs.
+
+    ``asked``: how many tokens its model is asked at first, estimated. ``quota``: the limit of background runs for which
+    it counts.
+    """
+
+    deployment: str
+    tally: Tally | None = None
+    asked: int = 0
+    quota: str | None = None
+
+
 class ResponseRow(Struct, frozen=True):
     """One response as it is kept. Times are Unix seconds; ``response`` is the JSON of the final object as sent.
 
     ``has_blobs``: there are blobs under its prefix, which go when it is erased. It stands after ``previous_id``, or at
     the end of its ``conversation``, one of the two. Without a ``response`` it is a tombstone from the start, as behind
-    items that a caller adds to a conversation.
+    items that a caller adds to a conversation. Without a ``cost`` nothing is counted.
     """
 
     id: str
@@ -123,14 +137,16 @@ class ResponseRow(Struct, frozen=True):
     previous_id: str | None = None
     has_blobs: bool = False
     conversation: str | None = None
+    cost: Cost | None = None
 
 
 class Final(Struct, frozen=True):
-    """What a response came to that was saved while it ran: its final JSON, and the items that it made."""
+    """What a response came to that was saved while it ran: its final JSON, the items that it made, what it took."""
 
     status: str
     response: bytes
     outputs: list[ItemRow]
+    tally: Tally | None = None
 
 
 class Page(Struct, frozen=True):

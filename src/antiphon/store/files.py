@@ -102,6 +102,12 @@ class Files:
         gone = Statement(self._sql["delete_file"], {"id": id, "tenant": tenant})
         return await self._database.transaction(partial(_bury, self._sql, gone)) > 0
 
+    async def bytes_kept(self, tenant: str) -> int:
+        """The bytes of a tenant's files, and of the parts of its uploads."""
+        rows = await self._database.fetch(self._sql["bytes_kept"], {"tenant": tenant})
+        [(count,)] = convert(rows, list[tuple[int]])
+        return count
+
     async def sweep(self, now: int) -> int:
         """Remove what expired at ``now`` or before, in small transactions, and return how many; blobs go later."""
         expired = Statement(self._sql["expire_files"], {"now": now, "limit": SWEPT_FILES})

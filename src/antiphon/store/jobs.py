@@ -17,6 +17,7 @@ from antiphon.store import Final, Statement
 from antiphon.store.approvals import Spending, spend
 from antiphon.store.queries import queries
 from antiphon.store.saving import finish, save
+from antiphon.store.usage import Charge, charge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,6 +66,14 @@ class Entry(Struct, frozen=True):
     part: int
     chunk: Chunk
     final: Final | None = None
+
+
+class Ended(Struct, frozen=True):
+    """What a job came to that was ended from outside: the last part of its log, its status, and whom it had asked."""
+
+    chunk: Chunk
+    status: str
+    deployment: str
 
 
 class Lost(Struct, frozen=True):
@@ -116,10 +125,10 @@ class Jobs:
         enqueueing = partial(_enqueue, self._sql, row, inputs, opening=opening, sealed=sealed, spending=spending)
         return await self._database.transaction(enqueueing)
 
-    async def end(self, seq: int, make: Callable[[list[Chunk]], tuple[Chunk, Final]]) -> Chunk | None:
+    async def end(self, seq: int, make: Callable[[list[Chunk]], tuple[Chunk, Final]]) -> Ended | None:
         """End a job whoever holds it: ``make`` gives the last part of its log and the final response.
 
-        Returns that part; None where the job has ended already. ``make`` is pure and may run on any thread.
+        Returns None where the job has ended already. ``make`` is pure and may run on any thread.
         """
         return await self._database.transaction(partial(_end, self._sql, seq, make))
 
@@ -138,6 +147,11 @@ class Jobs:
     async def whole_log(self, seq: int) -> list[Chunk]:
         """All parts of a log."""
         return _chunks(await self._database.fetch(self._sql["log"], {"response": seq}))
+
+    async def counts(self) -> dict[str, int]:
+        """How many jobs wait and run, of all processes."""
+        rows = await self._database.fetch(self._sql["count_jobs"], {})
+        return {"queued": 0, "running": 0, **dict(convert(rows, list[tuple[str, int]]))}
 
     async def state(self, seq: int) -> JobState | None:
         """The state of a job; None where it is erased, and its log with it."""
@@ -249,9 +263,27 @@ def _enqueue(
     if spending is not None:
         yield from spend(sql, spending)
     seq = yield from save(sql, row, inputs, [], goes_on=True)
-    yield Statement(sql["add_job"], {"response": seq, "sealed": sealed})
+    yield Statement(sql["add_job"], {"response": seq, "sealed": sealed, **_counted_under(row)})
     yield Statement(sql["add_events"], _columns(seq, 0, opening))
     return seq
+
+
+def _counted_under(row: ResponseRow) -> Params:
+    cost = row.cost
+    return {
+        "tenant": row.tenant,
+        "deployment": None if cost is None else cost.deployment,
+        "asked": 0 if cost is None else cost.asked,
+        "quota": None if cost is None else cost.quota,
+    }
+
+
+def _charges(under: tuple[str | None, str | None, int], final: Final) -> list[Charge]:
+    """What a job took that has ended; nothing of one of an older version."""
+    tenant, deployment, asked = under
+    if tenant is None or deployment is None or final.tally is None:
+        return []
+    return [Charge(tenant, deployment, final.tally.reading(asked))]
 
 
 def _columns(seq: int, part: int, chunk: Chunk) -> Params:
@@ -260,14 +292,18 @@ def _columns(seq: int, part: int, chunk: Chunk) -> Params:
 
 def _end(
     sql: Mapping[str, str], seq: int, make: Callable[[list[Chunk]], tuple[Chunk, Final]]
-) -> Dialogue[Chunk | None]:
-    for state, parts in convert((yield Statement(sql["lock_job"], {"response": seq})), list[tuple[JobState, int]]):
+) -> Dialogue[Ended | None]:
+    rows = yield Statement(sql["lock_job"], {"response": seq})
+    for state, parts, tenant, deployment, asked in convert(
+        rows, list[tuple[JobState, int, str | None, str | None, int]]
+    ):
         if state != "ended":
             chunk, final = make(_chunks((yield Statement(sql["log"], {"response": seq}))))
             yield Statement(sql["end_job"], {"response": seq})
             yield Statement(sql["add_events"], _columns(seq, parts, chunk))
             yield from finish(sql, seq, final)
-            return chunk
+            yield from charge(sql, _charges((tenant, deployment, asked), final))
+            return Ended(chunk, final.status, deployment or "")
     return None
 
 
@@ -281,10 +317,14 @@ def _append(sql: Mapping[str, str], entries: list[Entry]) -> Dialogue[set[int]]:
     held = {seq for (seq,) in convert((yield Statement(sql["hold"], {"rows": places})), list[tuple[int]])}
     if held:
         yield Statement(sql["append"], {"rows": encode([rows[seq] for seq in held]).decode()})
+    charges: list[Charge] = []
     for entry in entries:
         if entry.final is not None and entry.seq in held:
-            yield Statement(sql["end_own_job"], {"response": entry.seq})
+            ended = yield Statement(sql["end_own_job"], {"response": entry.seq})
             yield from finish(sql, entry.seq, entry.final)
+            for under in convert(ended, list[tuple[str | None, str | None, int]]):
+                charges += _charges(under, entry.final)
+    yield from charge(sql, charges)
     missed = [entry for entry in entries if entry.seq not in held]
     return held | (yield from _written(sql, missed)) if missed else held
 
@@ -320,6 +360,7 @@ def _forget(sql: Mapping[str, str]) -> Dialogue[None]:
     """Erase what is left of processes that are long gone."""
     yield Statement(sql["erase_silent_nodes"], {"age": NODE_MEMORY})
     yield Statement(sql["erase_old_chores"], {"age": NODE_MEMORY})
+    yield Statement(sql["erase_old_batches"], {"age": NODE_MEMORY})
 
 
 def _reclaim(sql: Mapping[str, str], lease: int, attempts: int) -> Dialogue[Lost]:

@@ -3,6 +3,7 @@
 ``-- name --`` is one text for every engine, ``-- name (sqlite) --`` the text for one of them. In a text stand three
 marks, which each engine spells in its own way: ``/*lock*/`` takes the rows that nobody else holds, ``/*hold*/`` waits
 for the rows, both until the transaction ends, and ``/*now*/`` is the database's clock, in milliseconds of Unix time.
+What stands under a name that begins with ``_`` is a part of other statements, where that name is a mark.
 """
 
 from __future__ import annotations
@@ -46,11 +47,17 @@ def named(text: str, engine: str) -> dict[str, str]:
 
     Raises `ValueError` where a name has two texts, and `KeyError` where a mark is none.
     """
-    _, *parts = _HEADER.split(text)
-    statements: dict[str, str] = {}
-    for name, only, sql in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+    _, *pieces = _HEADER.split(text)
+    texts: dict[str, str] = {}
+    for name, only, sql in zip(pieces[::3], pieces[1::3], pieces[2::3], strict=True):
         if only in {None, engine}:
-            if name in statements:
+            if name in texts:
                 raise ValueError(f"There are two texts for {name!r}.")
-            statements[name] = _MARK.sub(lambda mark: MARKS[engine][mark[1]], sql).strip().removesuffix(";").rstrip()
-    return statements
+            texts[name] = sql.strip().removesuffix(";")
+    marks = MARKS[engine] | {name: sql for name, sql in texts.items() if name.startswith("_")}
+    return {name: _spelled(sql, marks).rstrip() for name, sql in texts.items() if not name.startswith("_")}
+
+
+def _spelled(sql: str, marks: Mapping[str, str]) -> str:
+    """A statement with what its marks, and those of its parts, stand for."""
+    return _MARK.sub(lambda mark: _spelled(marks[mark[1]], marks), sql)

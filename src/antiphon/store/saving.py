@@ -12,11 +12,15 @@ from msgspec.json import encode
 
 from antiphon.store import Batch, ConversationHeld, Statement
 from antiphon.store.blobs import response_prefix
+from antiphon.store.usage import Charge, rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from antiphon.store import Dialogue, Final, ItemRow, Params, ResponseRow
+
+
+NO_CHARGES = "[]"
 
 
 class _Place(Struct, frozen=True):
@@ -38,7 +42,8 @@ def save(
 ) -> Dialogue[int]:
     """Append a response with its items after the one before it, or to its conversation, and return its number.
 
-    It lets its conversation go, unless it ``goes_on``. Raises `ConversationHeld` where it does not hold that.
+    What it took is added to what was used. It lets its conversation go, unless it ``goes_on``. Raises
+    `ConversationHeld` where it does not hold that.
     """
     place = yield from _place(sql, row)
     count = len(inputs) + len(outputs)
@@ -58,8 +63,11 @@ def save(
         "has_blobs": int(row.has_blobs),
         "conversation": place.conversation,
         "omissions": place.omissions,
+        "charges": _charges(row),
     }
     [(seq,)] = convert((yield Statement(sql["add_response"], columns)), list[tuple[int]])
+    if ":charges" not in sql["add_response"] and columns["charges"] != NO_CHARGES:
+        yield Statement(sql["add_usage"], {"charges": columns["charges"]})
     yield _items(sql, row.tenant, lineage, start=start, seq=seq, items=[*inputs, *outputs])
     if place.conversation is not None:
         yield from _move(sql, place.conversation, lineage, tip=start + count, goes_on=goes_on)
@@ -92,6 +100,13 @@ def finish(sql: Mapping[str, str], seq: int, final: Final) -> Dialogue[None]:
             yield from _move(sql, conversation, lineage, tip=start + count, goes_on=True)
     for (conversation,) in held:
         yield Statement(sql["release_conversation"], {"conversation": conversation})
+
+
+def _charges(row: ResponseRow) -> str:
+    """What a response took, if it has ended."""
+    if row.cost is None or row.cost.tally is None:
+        return NO_CHARGES
+    return rows([Charge(row.tenant, row.cost.deployment, row.cost.tally)])
 
 
 def _place(sql: Mapping[str, str], row: ResponseRow) -> Dialogue[_Place]:

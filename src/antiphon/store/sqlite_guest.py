@@ -1,7 +1,9 @@
-"""A guest in a SQLite database: it reads beside the process that holds the file, writes nothing and takes no lock.
+"""A guest in a SQLite database: it reads beside the process that holds the file, and takes no lock.
 
 The file's log of old pages (WAL) makes that safe: a guest sees what was committed when its statement began, and neither
-side waits for the other. While it reads, no old page leaves the log; so it reads little at a time.
+side waits for the other. While it reads, no old page leaves the log; so it reads little at a time. A guest that writes
+takes the engine's own lock for the moment of its commit, for which the holder of the file waits, as it does for that of
+a checkpoint; so it writes one row, and nothing that the holder keeps in its memory.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -23,35 +26,50 @@ if TYPE_CHECKING:
     from antiphon.store import Database
 
 
-async def visit(url: str) -> Database:
-    """Open ``sqlite:///absolute/path`` to read, whoever holds it; what writes fails with `StoreUnavailable`.
+async def visit(url: str, *, writes: bool = False) -> Database:
+    """Open ``sqlite:///absolute/path``, whoever holds it. Unless it ``writes``, to write fails: `StoreUnavailable`.
 
     Raises `StoreUrlError`, `StoreTooOld`, `StoreTooNew` and `StoreUnavailable`.
     """
     file = files.path(url)
     if file == files.MEMORY:
         raise StoreUrlError("A store in memory can be read by the process alone that it lives in.")
-    return await anyio.to_thread.run_sync(_open, file, asyncio.get_running_loop())
+    return await anyio.to_thread.run_sync(partial(_open, file, asyncio.get_running_loop(), writes=writes))
 
 
-def _open(file: str, loop: asyncio.AbstractEventLoop) -> SQLite:
+def is_ready(url: str) -> bool:
+    """Whether there is a database of this version's schema, which can be visited. Raises as `visit` does."""
+    file = files.path(url)
+    if not Path(file).exists():
+        return False
+    try:
+        with closing(_connect(file, writes=False)) as connection:
+            _refuse_other_schema(_recorded(connection))
+    except StoreTooOld:
+        return False
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"The database {file} cannot be read: {error}.") from error
+    return True
+
+
+def _open(file: str, loop: asyncio.AbstractEventLoop, *, writes: bool) -> SQLite:
     if not Path(file).exists():
         raise StoreUnavailable(f"There is no database {file}: no server has used it yet.")
     with ExitStack() as opened:
         try:
-            idle, reader = [opened.enter_context(closing(_connect(file))) for _ in range(2)]
+            writer, reader = [opened.enter_context(closing(_connect(file, writes=writes))) for _ in range(2)]
             recorded = _recorded(reader)
         except sqlite3.Error as error:
             raise StoreUnavailable(f"The database {file} cannot be read: {error}.") from error
         _refuse_other_schema(recorded)
-        return SQLite(idle, [reader], loop=loop, opened=opened.pop_all())
+        return SQLite(writer, [reader], loop=loop, opened=opened.pop_all())
 
 
-def _connect(file: str) -> sqlite3.Connection:
+def _connect(file: str, *, writes: bool) -> sqlite3.Connection:
     return sqlite3.connect(
-        f"file://{quote(str(Path(file).absolute()))}?mode=ro",
+        f"file://{quote(str(Path(file).absolute()))}?mode={'rw' if writes else 'ro'}",
         uri=True,
-        timeout=files.READER_PATIENCE,
+        timeout=files.WRITER_PATIENCE if writes else files.READER_PATIENCE,
         isolation_level=None,  # a statement is a transaction
         check_same_thread=False,  # opened on one thread, then owned by another
     )

@@ -7,6 +7,7 @@ name (``antiphon.backends``, ``antiphon.databases``). A backend's module holds t
 from __future__ import annotations
 
 import importlib
+from functools import partial
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Annotated, Any, Literal  # a class that a table names has a type when it is imported
 
@@ -19,13 +20,17 @@ from antiphon.config import Config, ConfigError, Storage, converted
 from antiphon.core.screen import Coordinates
 from antiphon.lifecycle import EVERY_MODEL, Deployment
 from antiphon.lifecycle.describing import LOCAL, Describing
+from antiphon.lifecycle.filtering import Filtering
+from antiphon.lifecycle.judging import DeploymentJudge, EndpointJudge
+from antiphon.lifecycle.routing import Rule, circle
 from antiphon.protocol.picture_faults import LONGEST_SIDE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from antiphon.backends import Backend
     from antiphon.documents import Documents
+    from antiphon.lifecycle.tallying import Book
     from antiphon.outbound import Outbound
     from antiphon.protocol.parts import Json
     from antiphon.store import Database
@@ -45,6 +50,9 @@ DATABASES = {
     "sqlite": "antiphon.store.sqlite:connect",
 }
 
+
+PROVIDERS = {"chat_completions": "openai", "responses": "openai"}
+"""What OpenTelemetry calls whoever speaks the dialect of a backend, where that is not the backend's own name."""
 
 TOOLS = {
     "image_generation": "antiphon.tools.image_generation:Studio",
@@ -71,6 +79,15 @@ class Head(Struct, frozen=True):
     coordinates: Coordinates = "pixels"
 
 
+class Router(Struct, frozen=True, forbid_unknown_fields=True):
+    """A deployment that is no model of its own: the first of its rules that fits a request says who answers it."""
+
+    name: str
+    backend: Literal["router"]
+    rules: Annotated[list[Rule], Meta(min_length=1)]
+
+
+ROUTER = "router"
 SHARED = frozenset({"model", "native_tools"})
 HEAD_KEYS = frozenset(Head.__struct_fields__) - SHARED
 
@@ -79,8 +96,63 @@ def read_deployments(config: Config) -> list[Deployment]:
     """The deployments of a configuration; without any, the embedded model answers every name."""
     if not config.deployments:
         return [_embedded(config)]
+    return [read() for read in deployment_readers(config).values()]
+
+
+def deployment_readers(config: Config) -> dict[str, Callable[[], Deployment]]:
+    """What reads each of the deployments that are configured and are models, by name; it raises `ConfigError`."""
     is_told = config.vision.describe_with is not None
-    return [_deployment(raw, index, is_told=is_told) for index, raw in enumerate(config.deployments)]
+    return {
+        str(raw.get("name", index)): partial(_deployment, raw, index, is_told=is_told)
+        for index, raw in enumerate(config.deployments)
+        if raw.get("backend") != ROUTER
+    }
+
+
+def read_routers(config: Config) -> dict[str, list[Rule]]:
+    """The deployments that choose among others, by name. Raises `ConfigError` where one leads nowhere."""
+    routers, faults = routers_and_faults(config)
+    if faults:
+        raise ConfigError(faults[0])
+    return routers
+
+
+def routers_and_faults(config: Config) -> tuple[dict[str, list[Rule]], list[str]]:
+    """The deployments that choose among others, by name, and all that is wrong with them."""
+    names = sorted(str(raw.get("name")) for raw in config.deployments)
+    routers: dict[str, list[Rule]] = {}
+    faults: list[str] = []
+    for raw in config.deployments:
+        if raw.get("backend") == ROUTER:
+            try:
+                routers[str(raw.get("name"))] = _router(raw).rules
+            except ConfigError as error:
+                faults.append(str(error))
+    for name, rules in routers.items():
+        for rule in rules:
+            if rule.deployment not in names and EVERY_MODEL not in {*names} - routers.keys():
+                said = f"A rule of [[deployments]] {name} names {rule.deployment!r}, and there is none."
+                faults.append(f"{said} {_there_are(names)}")
+    if way := circle(routers):
+        faults.append(f"The rules of [[deployments]] lead in a circle: {' > '.join([*way, way[0]])}. Break it.")
+    return routers, faults
+
+
+def filtering(config: Config, deployments: Mapping[str, Deployment]) -> Filtering | None:
+    """The part that judges what is asked and said; None where nothing is to be judged. Raises `ConfigError`."""
+    terms = config.content_filter
+    if terms is None:
+        return None
+    if terms.endpoint is not None:
+        try:
+            return Filtering(terms, EndpointJudge(terms.endpoint, key=terms.key, seconds=terms.timeout_seconds))
+        except ValueError as error:
+            raise ConfigError(f"In [content_filter] endpoint: {error}") from error
+    judge = deployments.get(terms.deployment or "")
+    if judge is None:
+        said = f"[content_filter] deployment names {terms.deployment!r}, and no model is called so."
+        raise ConfigError(f"{said} {_there_are(deployments)}")
+    return Filtering(terms, DeploymentJudge(judge))
 
 
 async def open_database(storage: Storage) -> Database:
@@ -105,6 +177,15 @@ def _embedded(config: Config) -> Deployment:
     llama = Llama(config.embedded, connect_llama)
     head = Head(name=EVERY_MODEL, backend="llama", model=llama.model, context_window=config.embedded.context)
     return _deployed(head, llama, is_told=config.vision.describe_with is not None)
+
+
+def _router(raw: dict[str, Json]) -> Router:
+    place = f"[[deployments]] {raw.get('name', ROUTER)}"
+    router = converted(raw, Router, place=place)
+    for index, rule in enumerate(router.rules[:-1]):
+        if rule == Rule(rule.deployment):
+            raise ConfigError(f"In {place}: rule {index + 1} fits every request, so no rule behind it is ever asked.")
+    return router
 
 
 def _deployment(raw: dict[str, Json], index: int, *, is_told: bool) -> Deployment:
@@ -141,6 +222,7 @@ def _deployed(head: Head, backend: Backend, *, is_told: bool) -> Deployment:
         image_side=head.image_side,
         read_files=head.read_files,
         pass_through=head.pass_through,
+        provider=PROVIDERS.get(head.backend, head.backend),
         native_tools=frozenset(head.native_tools),
         screenshots=head.screenshots,
         coordinates=head.coordinates,
@@ -167,12 +249,14 @@ def studio(config: Config, documents: Documents) -> Studio:
     return drawing
 
 
-def describing(config: Config, deployments: Mapping[str, Deployment], documents: Documents) -> Describing:
+def describing(
+    config: Config, deployments: Mapping[str, Deployment], documents: Documents, book: Book | None = None
+) -> Describing:
     """The part that tells what pictures show. Raises `ConfigError`."""
     name = config.vision.describe_with
     if name is None or name == LOCAL:
         return Describing(documents, is_local=name == LOCAL)
-    return Describing(documents, _who_sees(name, deployments, "[vision] describe_with"))
+    return Describing(documents, _who_sees(name, deployments, "[vision] describe_with"), book=book)
 
 
 def judge(config: Config, deployments: Mapping[str, Deployment]) -> Deployment | None:
@@ -183,10 +267,14 @@ def judge(config: Config, deployments: Mapping[str, Deployment]) -> Deployment |
 
 def _who_sees(name: str, deployments: Mapping[str, Deployment], key: str) -> Deployment:
     if name not in deployments:
-        raise ConfigError(f"{key} names the deployment {name!r}, and there is none.")
+        raise ConfigError(f"{key} names the deployment {name!r}, and there is none. {_there_are(deployments)}")
     if not deployments[name].vision:
         raise ConfigError(f"{key} names {name!r}, whose model cannot see (vision = false).")
     return deployments[name]
+
+
+def _there_are(names: Iterable[str]) -> str:
+    return f"There are: {', '.join(names)}."
 
 
 def connect_llama(base_url: str, key: str) -> Backend:

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from antiphon.store.audit import AuditLog
 from antiphon.store.sqlite_guest import visit
-from antiphon.wiring import open_database
+from antiphon.wiring import open_database, tables
+from antiphon.wiring.tables import EPOCH, MILLISECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,11 +28,6 @@ PAGE = 200
 SHOWN_ARGUMENTS = 120
 """Characters of arguments that stand in a table; a line of JSON has all of them."""
 
-WIDE = 10_000
-"""Columns of what is no terminal: nothing is broken there."""
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MILLISECOND = timedelta(milliseconds=1)
 SPAN = re.compile(r"(?P<count>\d{1,6})(?P<unit>[smhdw])")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 HEADINGS = ("begun", "ended", "tenant", "response", "server", "url", "tool", "arguments", "approved by", "outcome")
@@ -100,8 +93,7 @@ async def show(storage: Storage, wanted: Wanted, *, as_json: bool, out: TextIO) 
     finally:
         await database.aclose()
     if lines:
-        width = None if out.isatty() else WIDE
-        Console(file=out, width=width).print(_table(lines))
+        tables.write(tables.table(HEADINGS, map(_cells, lines)), out)
     if has_more:
         return f"There are more than {wanted.limit}: ask for a later time, or for more with --limit."
     return "" if told else "Nothing is kept of what was asked for: no exchange with a server of somebody else's."
@@ -131,8 +123,8 @@ def _line(entry: Entry) -> Line:
     exchange = entry.exchange
     return Line(
         number=entry.number,
-        begun_at=_iso(entry.begun_at),
-        ended_at=None if entry.ended_at is None else _iso(entry.ended_at),
+        begun_at=_time(entry.begun_at),
+        ended_at=None if entry.ended_at is None else _time(entry.ended_at),
         tenant=exchange.tenant,
         response=exchange.response,
         server_label=exchange.server_label,
@@ -144,35 +136,24 @@ def _line(entry: Entry) -> Line:
     )
 
 
-def _iso(milliseconds: int) -> str:
-    return (EPOCH + milliseconds * MILLISECOND).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _time(milliseconds: int) -> str:
+    return tables.iso(milliseconds, to="milliseconds")
 
 
-def _table(lines: list[Line]) -> Table:
-    table = Table(box=None)
-    for heading in HEADINGS:
-        table.add_column(heading, overflow="fold")
-    for line in lines:
-        cells = (
-            line.begun_at,
-            line.ended_at,
-            line.tenant,
-            line.response,
-            line.server_label,
-            line.server_url,
-            "(list of tools)" if line.tool is None else line.tool,
-            _shortened(line.arguments or ""),
-            line.approval_request_id,
-            line.outcome,
-        )
-        table.add_row(*(Text(_visible(cell or "")) for cell in cells))
-    return table
+def _cells(line: Line) -> list[str]:
+    return [
+        line.begun_at,
+        line.ended_at or "",
+        line.tenant,
+        line.response,
+        line.server_label,
+        line.server_url,
+        "(list of tools)" if line.tool is None else line.tool,
+        _shortened(line.arguments or ""),
+        line.approval_request_id or "",
+        line.outcome or "",
+    ]
 
 
 def _shortened(text: str) -> str:
     return text if len(text) <= SHOWN_ARGUMENTS else f"{text[:SHOWN_ARGUMENTS]}…"
-
-
-def _visible(text: str) -> str:
-    """A text whose characters a terminal shows and does not obey: models and servers wrote it."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

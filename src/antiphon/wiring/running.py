@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 
 from antiphon.config import MIB, Config, ConfigError
 from antiphon.http import streaming
-from antiphon.http.app import App, routes
+from antiphon.http.app import App, Drain, routes
 from antiphon.http.auth import Auth
+from antiphon.http.auth.stored import StoredKeys
 from antiphon.http.health import Health
 from antiphon.http.models import Models
 from antiphon.http.openapi import document
 from antiphon.http.responses import Responses
 from antiphon.http.tokens import Tokens
+from antiphon.http.watching import Watching
 from antiphon.http.websocket import Terms as SocketTerms
 from antiphon.http.websocket import WebSockets
 from antiphon.lifecycle import Policy
@@ -34,16 +36,20 @@ from antiphon.store.approvals import Approvals
 from antiphon.store.audit import AuditLog
 from antiphon.store.hub import Hub
 from antiphon.store.jobs import Jobs
+from antiphon.store.keys import Keys
 from antiphon.store.waker import Waker
-from antiphon.wiring import open_database, read_deployments, tool_servers
+from antiphon.telemetry.trail import follow
+from antiphon.wiring import open_database, read_deployments, read_routers, tool_servers
 from antiphon.wiring.making import Making
 from antiphon.wiring.showing import Showing
+from antiphon.wiring.telling import Telemetry
 from antiphon.worker import Terms, Worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from antiphon.lifecycle import Deployment
+    from antiphon.lifecycle.preparing import Preparing
     from antiphon.store import Database
 
 log = logging.getLogger(__name__)
@@ -60,7 +66,7 @@ async def serve(config: Config, run: Callable[[App], Awaitable[None]], *, works:
     Without ``works`` background jobs are left to other processes. Raises `ConfigError` and `StoreError`.
     """
     async with _joined(config) as parts, asyncio.TaskGroup() as group:
-        others = parts.start(group)
+        others = [*parts.start(group), group.create_task(parts.auth.run())]
         working = group.create_task(parts.worker.run()) if works else None
         await run(parts.app(config))
         parts.stop()
@@ -78,10 +84,11 @@ async def work(config: Config, ready: Callable[[], None]) -> None:
     async with _joined(config) as parts, asyncio.TaskGroup() as group:
         others = parts.start(group)
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, parts.stop)
+        loop.add_signal_handler(signal.SIGTERM, parts.stop)
+        loop.add_signal_handler(signal.SIGINT, parts.interrupt)
         ready()
         _warn(config)
+        _warn_of_figures(config)
         await parts.worker.run()
         for other in others:
             other.cancel()
@@ -91,13 +98,23 @@ class Parts:
     """What a process is made of."""
 
     def __init__(
-        self, config: Config, database: Database, *, seal: Seal, deployments: dict[str, Deployment], outbound: Outbound
+        self,
+        config: Config,
+        database: Database,
+        *,
+        seal: Seal,
+        deployments: dict[str, Deployment],
+        outbound: Outbound,
+        telemetry: Telemetry,
     ) -> None:
         self._boot = secrets.token_hex(8)
         self._deployments = deployments
         self._event_age = config.background.event_ttl_seconds * 1000
         self._audit_age = config.store.retention_days * DAY_MS
+        self.auth = Auth(config.auth, host=config.server.host, stored=StoredKeys(Keys(database)))
         self.jobs = Jobs(database)
+        self.telemetry = telemetry
+        self.health = Health(self.jobs, self._boot)
         self.approvals = Approvals(database)
         self.audit = AuditLog(database, _now_ms)
         self._waker = Waker(database, self._boot)
@@ -110,14 +127,7 @@ class Parts:
         remotes = Remotes(self._tool_servers, Approving(seal, self.approvals, now=_now), config.mcp.connectors)
         preparing = self.making.preparing(deployments, remotes)
         self._lifecycle = self.making.lifecycle(preparing)
-        self._background = Background(
-            preparing,
-            self.store,
-            self.jobs,
-            keeping=self.making.keeping,
-            waker=self._waker,
-            told=self._hub.committed,
-        )
+        self._background = self._queue(preparing)
         self.worker = Worker(
             self._background,
             self.jobs,
@@ -125,6 +135,18 @@ class Parts:
             boot=self._boot,
             terms=_terms(config),
             told=self._hub.committed,
+        )
+
+    def _queue(self, preparing: Preparing) -> Background:
+        """What runs responses in the background."""
+        return Background(
+            preparing,
+            self.store,
+            self.jobs,
+            keeping=self.making.keeping,
+            waker=self._waker,
+            told=self._hub.committed,
+            limiting=self.making.limiting,
         )
 
     def app(self, config: Config) -> App:
@@ -140,16 +162,27 @@ class Parts:
         )
         answers = routes(
             responses,
-            Models(self._deployments, since=_now()),
+            Models(self._deployments, since=_now(), routers=read_routers(config)),
             Tokens(self._lifecycle, self.making.compacting, self.showing.shelf, body_limit=limit),
             self.making.routes(limit),
             *self.showing.routes(),
         )
-        auth = Auth(config.auth, host=config.server.host)
-        health = Health(self.jobs, self._boot)
-        sockets = WebSockets(self._lifecycle, auth, _sockets(config))
+        sockets = WebSockets(self._lifecycle, self.auth, _sockets(config), region=config.server.region)
         started = partial(_warn, config)
-        return App(answers, auth, document, health=health, sockets=sockets, started=started, stop=self.stop)
+        return App(
+            answers,
+            self.auth,
+            document,
+            health=self.health,
+            sockets=sockets,
+            started=started,
+            stop=self.stop,
+            hurry=self.worker.hurry,
+            region=config.server.region,
+            probes=self.telemetry.probes(self.health, self.jobs, is_apart=False),
+            watching=Watching(self.telemetry.root),
+            drain=Drain(config.server.drain_seconds, config.server.notice_seconds),
+        )
 
     def start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Begin what goes on beside requests and jobs."""
@@ -160,14 +193,24 @@ class Parts:
                 self._hub.run(),
                 self._tool_servers.run(),
                 self.making.conversing.run(),
+                self.making.book.run(),
+                self.making.limiting.run(),
+                self.telemetry.listen(self.health, self.jobs),
                 self._sweep(),
             )
         ]
 
     def stop(self) -> None:
         """Claim no job, and let the readers of logs go: they read on elsewhere."""
+        self.health.close()
         self.worker.stop()
         self._hub.stop()
+
+    def interrupt(self) -> None:
+        """Stop; at once, where that was asked for before."""
+        if self.health.is_closing:
+            self.worker.hurry()
+        self.stop()
 
     async def _sweep(self) -> None:
         """Forget what is older than the retention time, once an hour, one process at a time."""
@@ -185,6 +228,7 @@ class Parts:
         if exchanges:
             log.info("audit expired", extra={"action": "audit_expired", "count": exchanges})
         await self.approvals.sweep(_now())
+        await self.making.limiting.forget()
         logs = await self.jobs.sweep(age=self._event_age)
         responses = await self.store.sweep(_now())
         await self.showing.sweep()
@@ -195,7 +239,10 @@ class Parts:
 @asynccontextmanager
 async def _joined(config: Config) -> AsyncGenerator[Parts]:
     async with AsyncExitStack() as opened:
-        database = await open_database(config.store)
+        telemetry = Telemetry(config)
+        opened.push_async_callback(telemetry.aclose)
+        follow(telemetry.root)
+        database = telemetry.timed(await open_database(config.store))
         opened.push_async_callback(database.aclose)
         outbound = Outbound(config.outbound)
         opened.push_async_callback(outbound.aclose)
@@ -206,7 +253,7 @@ async def _joined(config: Config) -> AsyncGenerator[Parts]:
         if not database.is_shared:  # nobody else can hold it: whoever worked here is gone
             await jobs.retire_all()
         seal = Seal(await _secrets(config, jobs))
-        parts = Parts(config, database, seal=seal, deployments=deployments, outbound=outbound)
+        parts = Parts(config, database, seal=seal, deployments=deployments, outbound=outbound, telemetry=telemetry)
         opened.push_async_callback(parts.showing.aclose)
         opened.push_async_callback(parts.making.aclose)
         yield parts
@@ -261,6 +308,7 @@ def _policy(config: Config) -> Policy:
         retention_days=config.store.retention_days,
         default_deployment=config.server.default_deployment,
         max_tool_calls=config.server.max_tool_calls,
+        routers=read_routers(config),
     )
 
 
@@ -280,6 +328,15 @@ def _warn(config: Config) -> None:
         log.warning(
             "secrets of queued runs are sealed with a key that lies in the database: name one in [encryption] keys",
             extra={"action": "key_in_database"},
+        )
+
+
+def _warn_of_figures(config: Config) -> None:
+    """A worker answers nobody but at the port of the figures."""
+    if config.metrics.enabled and config.metrics.port is None:
+        log.warning(
+            "a worker gives its figures at a port of their own alone: name one in [metrics] port",
+            extra={"action": "figures_not_given"},
         )
 
 

@@ -9,18 +9,21 @@ from antiphon.config import MIB, ConfigError
 from antiphon.documents import Documents
 from antiphon.http.files import Files as FileRoutes
 from antiphon.http.uploads import Uploads as UploadRoutes
+from antiphon.lifecycle.allowance import Allowance
 from antiphon.lifecycle.drawings import Drawings
 from antiphon.lifecycle.filing import Filing, Terms
 from antiphon.lifecycle.guarding import Guarding
 from antiphon.lifecycle.screens import Screens
 from antiphon.lifecycle.seeing import Seeing
 from antiphon.lifecycle.shelf import Shelf
+from antiphon.lifecycle.tallying import Book
 from antiphon.lifecycle.uploading import Uploading
 from antiphon.store import StoreUrlError
 from antiphon.store.blobs import Blobs
 from antiphon.store.erasing import Erasing
 from antiphon.store.files import Files
 from antiphon.store.uploads import Uploads
+from antiphon.store.usage import Usage
 from antiphon.wiring import describing, judge, studio
 
 if TYPE_CHECKING:
@@ -35,7 +38,10 @@ log = logging.getLogger(__name__)
 
 
 class Showing:
-    """The parts by which callers show something, and are shown what was drawn. ``now`` gives unix seconds."""
+    """The parts by which callers show something, and are shown what was drawn. ``now`` gives unix seconds.
+
+    In the ``book`` is counted what has no row of its own, such as what a model was asked about a picture.
+    """
 
     def __init__(
         self,
@@ -46,12 +52,16 @@ class Showing:
         outbound: Outbound,
         now: Callable[[], int],
     ) -> None:
+        self.book = Book(Usage(database), now=now)
         self._blobs = _blobs(config)
         self._erasing = Erasing(database, now)
         self._documents = Documents(config.documents)
         self._files = Files(database)
         self._uploads = Uploads(database)
-        self._filing = Filing(self._files, self._blobs, self._erasing, terms=_terms(config), now=now)
+        allowance = Allowance(config.limits, self._files.bytes_kept)
+        self._filing = Filing(
+            self._files, self._blobs, self._erasing, terms=_terms(config), now=now, allowance=allowance
+        )
         self._uploading = Uploading(self._uploads, self._filing, self._blobs, self._erasing, now=now)
         self._now = now
         self._studio = studio(config, self._documents)
@@ -61,9 +71,9 @@ class Showing:
             filing=self._filing,
             documents=self._documents,
             shelf=self.shelf,
-            describing=describing(config, deployments, self._documents),
+            describing=describing(config, deployments, self._documents, self.book),
         )
-        self.drawings = Drawings(self._studio, seeing, self.shelf, deployments)
+        self.drawings = Drawings(self._studio, seeing, self.shelf, deployments, self.book)
         guarding = Guarding(config.computer, judge(config, deployments), seeing)
         self.screens = Screens(seeing, guarding, most_repeats=config.computer.max_repeats)
 
@@ -85,13 +95,19 @@ class Showing:
         await self._blobs.aclose()
 
 
-def check_showing(config: Config, deployments: Mapping[str, Deployment]) -> list[str]:
-    """Look for what is wrong with the parts of a configuration, and give who draws. Raises `ConfigError`."""
+def checks(config: Config, deployments: Mapping[str, Deployment]) -> list[Callable[[], object]]:
+    """What looks for faults in the parts of a configuration, one at a time: each raises `ConfigError`."""
     documents = Documents(config.documents)
-    studio(config, documents)
-    describing(config, deployments, documents)
-    judge(config, deployments)
-    _blobs(config)
+    return [
+        lambda: studio(config, documents),
+        lambda: describing(config, deployments, documents),
+        lambda: judge(config, deployments),
+        lambda: _blobs(config),
+    ]
+
+
+def painters(config: Config) -> list[str]:
+    """Who draws."""
     return [str(raw["name"]) for raw in config.image_deployments] or ["the model that answers, as a sketch"]
 
 

@@ -23,6 +23,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from antiphon.backends import UpstreamError
 from antiphon.backends.upstream.wire import Inbox, UnansweredError, Wire
+from antiphon.telemetry import trail
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+NOT_TRUSTED = "The model server could not be trusted."
 KEPT_SECONDS = 30.0  # an unused connection is given up before the usual NAT and load balancer forget it
 RETRIED = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 LONGEST_RETRY_AFTER = 5.0  # seconds; an upstream that asks for more has its answer passed on
@@ -156,9 +158,10 @@ class Upstream:
         path, _, query = path.partition("?")
         queries = "&".join(part for part in (target.query, quote(query, safe=_PATH + "?")) if part)
         line = f"POST {target.path}{quote(path, safe=_PATH)}{'?' if queries else ''}{queries} HTTP/1.1\r\n"
+        known = trail.current().lines(but=self._headers)
         own = {name.lower(): value for name, value in headers.items()}
         lines = _lines(self._headers | own) if own else self._lines
-        return [b"%b%bcontent-length: %d\r\n\r\n" % (line.encode("ascii"), lines, len(body)), body]
+        return [b"%b%b%bcontent-length: %d\r\n\r\n" % (line.encode("ascii"), lines, known, len(body)), body]
 
     async def _answered(self, request: list[bytes]) -> Reply:
         """Ask until there is an answer that may be handed out."""
@@ -211,7 +214,7 @@ class Upstream:
             raise UpstreamError("timeout", "The model server did not answer in time.", detail=detail) from error
         except ssl.SSLError as error:
             detail = f"{peer}: {error}"
-            raise UpstreamError("unavailable", "The model server could not be trusted.", detail=detail) from error
+            raise UpstreamError("unavailable", NOT_TRUSTED, detail=detail) from error
         except OSError as error:
             detail = f"{peer}: {error}"
             raise UnansweredError("unavailable", "The model server cannot be reached.", detail=detail) from error

@@ -95,3 +95,9 @@ UPDATE erasures SET due_at = :due_at WHERE key = :key;
 
 -- forget_erasure --
 DELETE FROM erasures WHERE key = :key RETURNING key;
+
+-- bytes_kept --
+SELECT CAST(
+    (SELECT coalesce(sum(bytes), 0) FROM files WHERE tenant = :tenant)
+    + (SELECT coalesce(sum(bytes), 0) FROM upload_parts WHERE tenant = :tenant) AS BIGINT
+);

@@ -5,8 +5,15 @@ SELECT responses.seq, responses.response, jobs.state
 FROM responses LEFT JOIN jobs ON jobs.response = responses.seq
 WHERE responses.tenant = :tenant AND responses.id = :id AND responses.response IS NOT NULL;
 
+-- count_jobs --
+-- Each from an index of its own: the jobs that have ended are not looked at.
+SELECT 'queued', count(*) FROM jobs WHERE state = 'queued'
+UNION ALL
+SELECT 'running', count(*) FROM jobs WHERE state = 'running';
+
 -- add_job --
-INSERT INTO jobs (response, state, parts, sealed) VALUES (:response, 'queued', 1, :sealed);
+INSERT INTO jobs (response, state, parts, sealed, tenant, deployment, asked, quota)
+VALUES (:response, 'queued', 1, :sealed, :tenant, :deployment, :asked, :quota);
 
 -- add_events --
 INSERT INTO events (response, last, part, first, data) VALUES (:response, :last, :part, :first, :data);
@@ -109,10 +116,11 @@ WHERE response IN (SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CA
 
 -- end_own_job --
 UPDATE jobs SET state = 'ended', owner = NULL, sealed = NULL, ended_at = /*now*/
-WHERE response = :response AND state = 'running';
+WHERE response = :response AND state = 'running'
+RETURNING tenant, deployment, asked;
 
 -- lock_job --
-SELECT state, parts FROM jobs WHERE response = :response /*hold*/;
+SELECT state, parts, tenant, deployment, asked FROM jobs WHERE response = :response /*hold*/;
 
 -- end_job --
 UPDATE jobs SET state = 'ended', owner = NULL, sealed = NULL, ended_at = /*now*/, epoch = epoch + 1, parts = parts + 1

@@ -167,6 +167,7 @@ UPDATE lineages SET tip = tip + :count WHERE id = :lineage AND tip = :tip RETURN
 INSERT INTO lineages (tenant, parent, parent_tip, tip) VALUES (:tenant, :parent, :parent_tip, :tip) RETURNING id;
 
 -- add_response (sqlite) --
+-- What it took is added by a statement of its own: SQLite has no INSERT within another statement.
 INSERT INTO responses (
     seq, tenant, id, previous_id, lineage, input_tip, tip, status, model, created_at, expires_at, response, has_blobs,
     conversation, omissions
@@ -177,6 +178,9 @@ INSERT INTO responses (
 ) RETURNING seq;
 
 -- add_response (postgres) --
+WITH charged AS (
+    /*_add_usage*/
+)
 INSERT INTO responses (
     tenant, id, previous_id, lineage, input_tip, tip, status, model, created_at, expires_at, response, has_blobs,
     conversation, omissions

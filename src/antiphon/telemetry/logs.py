@@ -1,19 +1,26 @@
-"""Logs: one JSON object a line on stderr. ``action`` is the stable key; what callers said and keys are never logged."""
+"""Logs: one JSON object a line on stderr. ``action`` is the stable key; what callers said and keys are never logged.
+
+The one exception is ``[logs] content``, by which an operator asks for what was said. Every line of a request bears its
+id (``request``) and the ``tenant``, wherever it is written: see `antiphon.telemetry.trail`.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from typing import Any
 
 import msgspec
 
+from antiphon.telemetry import trail
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as JSON: when (unix seconds), how bad, what, and whatever ``extra`` was given."""
+    """A record as JSON: when (unix seconds), how bad, what, for whose request, and whatever ``extra`` was given."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
@@ -22,10 +29,25 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "message": record.getMessage(),
         }
+        work = trail.current()
+        if work.request:
+            line["request"] = work.request
+        if work.tenant:
+            line["tenant"] = work.tenant
+        if work.span is not None:
+            line["trace"] = work.span.traceparent[3:35]
         line.update({key: value for key, value in vars(record).items() if key not in _STANDARD})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
+        return _text(line)
+
+
+def _text(line: dict[str, Any]) -> str:  # as above
+    try:
         return _encode(line).decode()
+    except UnicodeEncodeError:  # half a character, as the name of a file or a model's word may have it
+        text = json.dumps(line, default=str, skipkeys=True, ensure_ascii=False, separators=(",", ":"))
+        return text.encode(errors="replace").decode()
 
 
 def log_to_stderr(level: str) -> None:
@@ -33,5 +55,6 @@ def log_to_stderr(level: str) -> None:
     stderr = logging.StreamHandler(sys.stderr)
     stderr.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[stderr], force=True)
+    logging.captureWarnings(capture=True)  # or they would be lines that are no JSON
     for chatty in ("asyncio", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
