@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 from functools import partial
-from time import process_time
+from time import thread_time
 from typing import TYPE_CHECKING
 
 import httpx2 as httpx
@@ -33,12 +33,12 @@ stream = partial(httpx.stream, timeout=HANG_SECONDS)
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Of computing that some work takes this process. The garbage collector, whose turns are everybody's, waits."""
+    """Of computing that some work takes this thread. The garbage collector, whose turns are everybody's, waits."""
     gc.disable()
     try:
-        begun = process_time()
+        begun = thread_time()
         work()
-        return process_time() - begun
+        return thread_time() - begun
     finally:
         gc.enable()
 

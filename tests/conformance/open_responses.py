@@ -127,7 +127,7 @@ class Thinking(Struct, frozen=True):
     """How the model thinks."""
 
     effort: Effort | None
-    summary: Literal["concise", "detailed", "auto"] | None
+    summary: Literal["auto", "concise", "detailed"] | None  # in the order of ours: Python keeps one of equal unions
 
 
 class Cached(Struct, frozen=True):

@@ -107,7 +107,7 @@ def test_pictures_are_offered_by_their_numbers() -> None:
     [("auto", 0, False), ("edit", 0, False), ("generate", 2, False), ("auto", 1, True), ("edit", 1, True)],
 )
 def test_pictures_are_offered_where_there_are_some_and_they_may_be_used(
-    action: Literal["auto", "edit", "generate"], pictures: int, *, has_images: bool
+    action: Literal["generate", "edit", "auto"], pictures: int, *, has_images: bool
 ) -> None:
     """Else the model only says what to draw, and is not told of changing anything."""
     offered = offer(asked(ImageGenerationTool(action=action)), pictures=pictures)
