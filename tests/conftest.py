@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import servers
+from tests.conducting import conducting
 from tests.oracle import watching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.conducting import Model, Models
 
 # A busy machine is slow and right. What a law costs is the business of benchmarks.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -68,3 +72,24 @@ def pgbouncer_port(postgres_server: servers.PostgresServer) -> Iterator[int]:
     """The port of a PgBouncer in transaction mode before the shared PostgreSQL."""
     with servers.pgbouncer(postgres_server) as port:
         yield port
+
+
+@pytest.fixture(scope="module")
+def models() -> Iterator[Models]:
+    """All models that the tests of a module conduct."""
+    with conducting() as made:
+        yield made
+
+
+@pytest.fixture
+def name() -> str:
+    """The name of a model that no other test conducts."""
+    return uuid.uuid4().hex
+
+
+@pytest.fixture
+def model(models: Models, name: str) -> Iterator[Model]:
+    """The model of this name; whatever it still says ends with the test."""
+    conducted = models[name]
+    yield conducted
+    conducted.die()

@@ -12,7 +12,7 @@ import pytest
 from antiphon.backends.scripted import Config, Scripted
 from antiphon.core.calls import CallKind, OpenCall, Silent
 from antiphon.core.sse import name
-from antiphon.core.turn import Output, Thinking, Turn
+from antiphon.core.turn import Output, Turn
 from antiphon.engine import run
 from antiphon.engine.task import Task
 from antiphon.protocol.calls import SearchAction, WebSearchCall
@@ -23,10 +23,10 @@ from antiphon.protocol.response import Response
 from antiphon.tools import Answer, Tool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from antiphon.core.deltas import Delta
-    from antiphon.core.tally import Unreported
+    from antiphon.core.tally import Ending
     from antiphon.protocol.events import PhaseType
 
     Report = Callable[[PhaseType], Awaitable[None]]
@@ -138,17 +138,11 @@ class Run:
         self.emissions.append([name(event) for event in events])
         self.order += self.emissions[-1]
 
-    async def keep(
-        self,
-        response: Response,
-        outputs: Mapping[str, Output],
-        thoughts: Mapping[str, Thinking],
-        unreported: Sequence[Unreported],
-    ) -> None:
+    async def keep(self, ending: Ending) -> None:
         """Keep."""
         await anyio.lowlevel.checkpoint()
-        self.kept.append(response)
-        self.outputs = dict(outputs)
+        self.kept.append(ending.response)
+        self.outputs = dict(ending.outputs)
         self.order.append("kept")
 
     @property

@@ -15,19 +15,18 @@ from msgspec.structs import replace
 from antiphon.backends import UpstreamError, UpstreamFault
 from antiphon.core.deltas import Text
 from antiphon.core.fold import fold
-from antiphon.core.turn import Output, Thinking, Turn
+from antiphon.core.turn import Turn
 from antiphon.engine import running
 from antiphon.protocol.calls import WebSearchCall
 from antiphon.protocol.items import Message
-from antiphon.protocol.response import Response
 from tests.patient import HANG_SECONDS
 from tests.playing import NOW, Dictionary, Model, Run, asking
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import AsyncGenerator
 
     from antiphon.core.deltas import Delta
-    from antiphon.core.tally import Unreported
+    from antiphon.core.tally import Ending
     from antiphon.protocol.events import StreamEvent
 
 pytestmark = pytest.mark.anyio
@@ -152,18 +151,12 @@ class Forgetful(Run):
 
     times = 1
 
-    async def keep(
-        self,
-        response: Response,
-        outputs: Mapping[str, Output],
-        thoughts: Mapping[str, Thinking],
-        unreported: Sequence[Unreported],
-    ) -> None:
+    async def keep(self, ending: Ending) -> None:
         """Fail, then keep."""
         if self.times:
             self.times -= 1
             raise OSError("disk full")
-        await super().keep(response, outputs, thoughts, unreported)
+        await super().keep(ending)
 
 
 async def test_a_store_that_cannot_keep_fails_the_response() -> None:
@@ -190,13 +183,7 @@ async def test_a_store_that_never_answers_fails_the_response(monkeypatch: pytest
     """Its time is limited."""
 
     class Stuck(Run):
-        async def keep(
-            self,
-            response: Response,
-            outputs: Mapping[str, Output],
-            thoughts: Mapping[str, Thinking],
-            unreported: Sequence[Unreported],
-        ) -> None:
+        async def keep(self, ending: Ending) -> None:
             await anyio.sleep_forever()
 
     monkeypatch.setattr(running, "ENDING_SECONDS", 0.02)
@@ -274,16 +261,10 @@ async def test_a_response_that_is_being_kept_is_not_cancelled_any_more() -> None
     """Half a commit is none: what was completed stays so."""
 
     class Slow(Run):
-        async def keep(
-            self,
-            response: Response,
-            outputs: Mapping[str, Output],
-            thoughts: Mapping[str, Thinking],
-            unreported: Sequence[Unreported],
-        ) -> None:
+        async def keep(self, ending: Ending) -> None:
             group.cancel_scope.cancel()
             await anyio.lowlevel.checkpoint()
-            await super().keep(response, outputs, thoughts, unreported)
+            await super().keep(ending)
 
     run = Slow(HELLO)
     async with anyio.create_task_group() as group:
@@ -325,15 +306,9 @@ async def test_a_cancellation_waits_until_a_response_is_kept_and_told(steps: lis
     """Then it goes on."""
 
     class Late(Run):
-        async def keep(
-            self,
-            response: Response,
-            outputs: Mapping[str, Output],
-            thoughts: Mapping[str, Thinking],
-            unreported: Sequence[Unreported],
-        ) -> None:
+        async def keep(self, ending: Ending) -> None:
             here.cancel()
-            await super().keep(response, outputs, thoughts, unreported)
+            await super().keep(ending)
 
     current = asyncio.current_task()
     assert current is not None
@@ -357,16 +332,10 @@ class Deaf(Run):
         if self.at in self.names:
             raise ConnectionResetError
 
-    async def keep(
-        self,
-        response: Response,
-        outputs: Mapping[str, Output],
-        thoughts: Mapping[str, Thinking],
-        unreported: Sequence[Unreported],
-    ) -> None:
+    async def keep(self, ending: Ending) -> None:
         """The model has stopped by then."""
         assert self.model.closed
-        await super().keep(response, outputs, thoughts, unreported)
+        await super().keep(ending)
 
 
 @pytest.mark.parametrize(

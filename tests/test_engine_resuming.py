@@ -14,7 +14,7 @@ from antiphon.core.fold import fold
 from antiphon.core.machine import Machine
 from antiphon.core.notes import CallAnswered, CallStarted, CallWritten, TurnBroken
 from antiphon.core.sse import name
-from antiphon.core.turn import Output, Thinking
+from antiphon.core.turn import Output
 from antiphon.engine import go_on
 from antiphon.engine.task import Task
 from antiphon.protocol.calls import WebSearchCall
@@ -23,11 +23,9 @@ from antiphon.protocol.items import Message
 from tests.playing import ASKED, NOW, OPENED, TERMINAL, Dictionary, Model, asking
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from antiphon.core.calls import OpenCall
     from antiphon.core.notes import Note
-    from antiphon.core.tally import Unreported
+    from antiphon.core.tally import Ending
     from antiphon.protocol.response import Response
 
 pytestmark = pytest.mark.anyio
@@ -122,16 +120,10 @@ class Succession:
         await anyio.lowlevel.checkpoint()
         self.settled = len(self.log)
 
-    async def _keep(
-        self,
-        response: Response,
-        outputs: Mapping[str, Output],
-        thoughts: Mapping[str, Thinking],
-        unreported: Sequence[Unreported],
-    ) -> None:
+    async def _keep(self, ending: Ending) -> None:
         await anyio.lowlevel.checkpoint()
-        self.kept.append(response)
-        self.outputs = dict(outputs)
+        self.kept.append(ending.response)
+        self.outputs = dict(ending.outputs)
 
 
 def check(succession: Succession, response: Response | None) -> Response:

@@ -15,7 +15,6 @@ import pytest
 
 from tests import patient
 from tests.acceptance.operating import configured, operating, working
-from tests.conducting import conducting
 from tests.http.following import cancelled, created, eventually, followed, text
 from tests.patient import HANG_SECONDS
 
@@ -38,13 +37,6 @@ FIRST_WORD_SECONDS = 0.1
 TIMES = 15
 ROUNDS = 4
 """Noise only adds, and does not stay: one quiet round is enough."""
-
-
-@pytest.fixture(scope="module")
-def models() -> Iterator[Models]:
-    """Models that say what they are told, and when."""
-    with conducting() as made:
-        yield made
 
 
 @pytest.fixture(scope="module", params=["one process", "two processes"])

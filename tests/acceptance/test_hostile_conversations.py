@@ -24,7 +24,7 @@ from tests.acceptance.hostile import (
     standing,
     written,
 )
-from tests.conducting import Model, Models, conducting
+from tests.conducting import Model, Models
 from tests.http.talking import TERMINAL, talking
 from tests.patient import HANG_SECONDS
 from tests.serving import MEMORY, serving
@@ -243,13 +243,6 @@ def test_a_grammar_that_is_none_harms_nobody_from_within_a_conversation(stand: S
 
 
 # Who holds it
-
-
-@pytest.fixture(scope="module")
-def models() -> Iterator[Models]:
-    """Models that are told when to speak."""
-    with conducting() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from typing import TYPE_CHECKING, Any  # JSON
 
 import pytest
@@ -14,7 +13,6 @@ from openai.lib.responses_websocket import ResponsesWebSocketError
 from antiphon.config import Config, Server, Storage
 from antiphon.lifecycle.limiting import Rule
 from tests import patient
-from tests.conducting import conducting
 from tests.serving import MEMORY, scripted, serving
 
 if TYPE_CHECKING:
@@ -34,26 +32,6 @@ USED = 30
 COUNTED = {"usage": {"input_tokens": 10, "output_tokens": 20}, "steps": [{"text": "one two three"}]}
 BROKEN = {"when": "break", "steps": [{"text": "one two three"}, {"fail": {"fault": "server_error"}}]}
 TWICE = 2
-
-
-@pytest.fixture(scope="module")
-def models() -> Iterator[Models]:
-    """All models that the tests conduct."""
-    with conducting() as made:
-        yield made
-
-
-@pytest.fixture
-def name() -> str:
-    """The name of a model that no other test conducts."""
-    return uuid.uuid4().hex
-
-
-@pytest.fixture
-def model(models: Models, name: str) -> Iterator[Model]:
-    """The model of this name; whatever it still says ends with the test."""
-    yield models[name]
-    models[name].die()
 
 
 def conducted(models: Models, *rules: Rule, **server: Any) -> Config:  # settings are open

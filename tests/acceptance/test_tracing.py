@@ -180,6 +180,19 @@ def test_a_create_over_a_websocket_is_a_trace_of_its_own(tmp_path: Path, model: 
     assert 2 == len({span.trace_id for span in creates})
 
 
+def test_a_create_that_fails_is_told_as_such(tmp_path: Path, model: str, collector: Collector) -> None:
+    """What the caller did wrong is no fault of the server's."""
+    with operating(configured(tmp_path, traced(model, collector.url))) as server, talking(server.address) as talk:
+        for body in ({"input": "break"}, {"input": "hi", "temperature": 9}):
+            talk.create(model="gpt", **body)
+            talk.until("error")
+        collector.wait(lambda: [span.name for span in collector.spans].count("response.create") == 2)
+    failed, refused = [span for span in collector.spans if span.name == "response.create"]
+    assert (2, "502") == (failed.status.code, attributes(failed)["error.type"])
+    assert 0 == refused.status.code
+    assert "error.type" not in attributes(refused)
+
+
 def test_what_was_said_is_told_where_the_operator_asks_for_it(tmp_path: Path, model: str, collector: Collector) -> None:
     """To the log and to the collector, cut where it is long."""
     config = configured(tmp_path, traced(model, collector.url, logs="{ content = true }"))

@@ -10,8 +10,7 @@ from antiphon.core.deltas import Finish, Text
 from antiphon.core.log import Pack, entries
 from antiphon.core.machine import Machine
 from antiphon.core.replay import replayed
-from antiphon.core.tally import DAY_SECONDS, MOST, Tally, Unreported, counted, tally
-from antiphon.core.turn import Turn
+from antiphon.core.tally import DAY_SECONDS, MOST, Ending, Tally, Unreported, counted, tally
 from antiphon.protocol.calls import ImageGenerationCall, McpCall
 from antiphon.protocol.response import (
     ImageToolUsage,
@@ -25,13 +24,12 @@ from antiphon.protocol.response import (
 from tests.core.stage import COST, NOW, opened
 
 TODAY = NOW // DAY_SECONDS
-NOTHING_ELSE = Turn([])
 FAULT = ResponseError(code="server_error", message="It broke.")
 
 
 def took(machine: Machine) -> Tally:
     """What the machine's response took."""
-    return tally(machine.response, machine.unreported, NOTHING_ELSE, now=NOW)
+    return tally(Ending(machine.response, unreported=machine.unreported), now=NOW)
 
 
 def test_what_an_upstream_counted_is_taken_as_it_is() -> None:
@@ -131,16 +129,16 @@ def test_pictures_are_counted_and_their_tokens() -> None:
         output=[drawn, failed],
         tool_usage=ToolUsage(image_gen=ImageToolUsage(total_tokens=77)),
     )
-    assert Tally(TODAY, "completed", pictures=1, picture_tokens=77) == tally(response, [], NOTHING_ELSE, now=NOW)
+    assert Tally(TODAY, "completed", pictures=1, picture_tokens=77) == tally(Ending(response), now=NOW)
 
 
 def test_nobody_was_asked_for_calls_that_a_person_approved() -> None:
     """They are a turn without a model."""
     call = McpCall(id="mcp_1", server_label="shop", name="buy", arguments="{}", approval_request_id="mcpr_1")
     response = Response(id="resp_0", created_at=NOW, model="m", status="completed", output=[call])
-    assert Tally(TODAY, "completed") == tally(response, [Unreported(0, 1)], NOTHING_ELSE, now=NOW)
+    assert Tally(TODAY, "completed") == tally(Ending(response, unreported=[Unreported(0, 1)]), now=NOW)
     own = replace(response, output=[replace(call, approval_request_id=None)])
-    assert 1 == tally(own, [Unreported(0, 1)], NOTHING_ELSE, now=NOW).unread
+    assert 1 == tally(Ending(own, unreported=[Unreported(0, 1)]), now=NOW).unread
 
 
 def test_an_upstream_that_said_nothing_is_a_request_all_the_same() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,14 +10,13 @@ from openai import OpenAI
 from antiphon.config import Background, Config, Storage
 from antiphon.http.auth import Config as Auth
 from antiphon.http.auth import Key
-from tests.conducting import conducting
 from tests.serving import scripted, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.conducting import Model, Models
+    from tests.conducting import Models
 
 KEYS = Auth(keys=[Key(key="key-a", tenant="a"), Key(key="key-b", tenant="b")])
 REFUSING = (
@@ -29,13 +27,6 @@ REFUSING = (
 
 LEASE_SECONDS = 600
 """So long that nobody is saved by a beat: what is to be heard at once is told."""
-
-
-@pytest.fixture(scope="module")
-def models() -> Iterator[Models]:
-    """All models that the tests of a module conduct."""
-    with conducting() as made:
-        yield made
 
 
 @pytest.fixture(scope="module", params=["memory", "file", pytest.param("postgres", marks=pytest.mark.whole)])
@@ -73,20 +64,6 @@ def shared(models: Models) -> Iterator[str]:
     """A server of two tenants."""
     with serving(Config(store=Storage(url="sqlite://"), deployments=[models.deployment], auth=KEYS)) as url:
         yield url
-
-
-@pytest.fixture
-def name() -> str:
-    """The name of a model that no other test conducts."""
-    return uuid.uuid4().hex
-
-
-@pytest.fixture
-def model(models: Models, name: str) -> Iterator[Model]:
-    """The model of this name; whatever it still says ends with the test."""
-    conducted = models[name]
-    yield conducted
-    conducted.die()
 
 
 @pytest.fixture

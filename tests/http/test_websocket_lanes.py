@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from antiphon.config import Config
-from tests.conducting import conducting
 from tests.http.talking import TERMINAL, hurried, talking, text
 from tests.serving import MEMORY, scripted, serving
 
@@ -19,13 +18,6 @@ if TYPE_CHECKING:
     from tests.conducting import Model, Models
 
 LIMIT = "websocket_stream_limit_reached"
-
-
-@pytest.fixture(scope="module")
-def models() -> Iterator[Models]:
-    """All models that the tests of this module conduct."""
-    with conducting() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Any  # JSON
 
 import pytest
 
 from antiphon.config import Config
-from tests.conducting import conducting
 from tests.http.talking import TERMINAL, Talk, hurried, talking, text
 from tests.serving import MEMORY, serving
 
@@ -22,30 +20,10 @@ TOOL = {"type": "function", "name": "look", "parameters": {"type": "object", "pr
 
 
 @pytest.fixture(scope="module")
-def models() -> Iterator[Models]:
-    """All models that the tests of this module conduct."""
-    with conducting() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
 def address(models: Models) -> Iterator[str]:
     """A server whose models are conducted."""
     with serving(Config(store=MEMORY, deployments=[models.deployment])) as url:
         yield url
-
-
-@pytest.fixture
-def name() -> str:
-    """The name of a model that no other test conducts."""
-    return uuid.uuid4().hex
-
-
-@pytest.fixture
-def model(models: Models, name: str) -> Iterator[Model]:
-    """The model of this name."""
-    yield models[name]
-    models[name].die()
 
 
 def begin(talk: Talk, name: str, model: Model, **body: Any) -> str:

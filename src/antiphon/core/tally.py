@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import TYPE_CHECKING, Literal
 
@@ -9,14 +10,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from antiphon.core.estimate import weight
+from antiphon.core.turn import Output, Thinking, Turn
 from antiphon.protocol.calls import ImageGenerationCall, McpCall
+from antiphon.protocol.response import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from antiphon.core.turn import Turn
     from antiphon.protocol.items import OutputItem
-    from antiphon.protocol.response import Response, Usage
+    from antiphon.protocol.response import Usage
 
 Outcome = Literal["completed", "incomplete", "failed", "cancelled", "aside"]
 """How a response ended; ``aside`` is what the server asked a model beside any response's own turns."""
@@ -31,6 +31,18 @@ class Unreported(Struct, frozen=True, array_like=True):
 
     first: int
     end: int
+
+
+class Ending(Struct, frozen=True):
+    """What came of a run: its final response, and by item id what the model read of hosted calls, and what it thought.
+
+    ``unreported``: the turns that no upstream counted.
+    """
+
+    response: Response
+    outputs: Mapping[str, Output] = {}
+    thoughts: Mapping[str, Thinking] = {}
+    unreported: Sequence[Unreported] = ()
 
 
 class Tally(Struct, frozen=True):
@@ -57,19 +69,21 @@ class Tally(Struct, frozen=True):
         return replace(self, estimated_input=self.estimated_input + self.unread * asked, unread=0)
 
 
-def tally(response: Response, unreported: Sequence[Unreported], heard: Turn, *, now: int) -> Tally:
-    """The tally of a response that has ended. ``heard`` has what the model read of hosted calls, and what it thought.
+def tally(ending: Ending, *, now: int) -> Tally:
+    """The tally of a response that has ended. ``now`` is in unix seconds.
 
-    ``now`` is in unix seconds. What the model was asked first is still to be read: see `Tally.reading`.
+    What the model was asked first is still to be read: see `Tally.reading`.
     """
+    response = ending.response
     outcome: Outcome = "failed"
     match response.status:
         case "completed" | "incomplete" | "cancelled" as ended:
             outcome = ended
         case _:  # failed: a response that has not ended has no tally
             pass
-    asked = [turn for turn in unreported if not _is_granted(response.output[turn.first : turn.end])]
-    mute = replace(heard, outputs={})
+    asked = [turn for turn in ending.unreported if not _is_granted(response.output[turn.first : turn.end])]
+    mute = Turn([], thoughts={**ending.thoughts})
+    heard = replace(mute, outputs={**ending.outputs})
     spent = response.tool_usage.image_gen
     bare = counted(response.usage, day=now // DAY_SECONDS, outcome=outcome)
     return replace(

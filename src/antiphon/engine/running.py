@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Container, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,8 +17,8 @@ from msgspec.structs import replace
 from antiphon.backends import UpstreamError
 from antiphon.core.deltas import Call, Finish
 from antiphon.core.notes import CallAnswered, CallStarted
-from antiphon.core.tally import Unreported
-from antiphon.core.turn import Choice, Output, Thinking, Turn
+from antiphon.core.tally import Ending
+from antiphon.core.turn import Choice, Turn
 from antiphon.engine.reins import Reins
 from antiphon.engine.slicing import sliced
 from antiphon.engine.watching import Heard, Watch, watched_call
@@ -43,12 +43,9 @@ log = logging.getLogger(__name__)
 Emit = Callable[[list[StreamEvent]], Awaitable[None]]
 """Takes events on. It is called by one task at a time."""
 
-Keep = Callable[
-    [Response, Mapping[str, Output], Mapping[str, Thinking], Sequence[Unreported]], Coroutine[None, None, None]
-]
-"""Stores a final response, what the model read of each hosted call, and what it thought, by item id, and counts what it
-took, turns that no upstream counted too; returns when all are durable, or certain to be with the terminal event, which
-is emitted next."""
+Keep = Callable[[Ending], Coroutine[None, None, None]]
+"""Stores what came of a run, and counts what it took; returns when all is durable, or certain to be with the terminal
+event, which is emitted next."""
 
 Settle = Callable[[], Awaitable[None]]
 """Returns when all that was emitted is durable."""
@@ -221,8 +218,8 @@ class Running:
 
     async def _save(self, response: Response) -> asyncio.CancelledError | None:
         """Half a commit is none: a cancellation has to wait, and is returned."""
-        keeping = self._keep(response, self._outputs, self.machine.thoughts, self.machine.unreported)
-        return await _to_the_end(keeping, seconds=ENDING_SECONDS)
+        ending = Ending(response, self._outputs, self.machine.thoughts, self.machine.unreported)
+        return await _to_the_end(self._keep(ending), seconds=ENDING_SECONDS)
 
     def _named(self, action: str) -> dict[str, str]:
         return {"action": action, "response": self._task.response.id}

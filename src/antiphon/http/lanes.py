@@ -13,6 +13,7 @@ from msgspec import Struct
 from antiphon.backends import UpstreamError
 from antiphon.core.sse import name as name_of
 from antiphon.core.sse import written
+from antiphon.http import watching
 from antiphon.http.apart import read_apart
 from antiphon.http.faults import as_api_error
 from antiphon.http.memory import measured
@@ -119,7 +120,9 @@ class Lane:
         try:
             ended = await self._first(*await self._received())
         except Exception as error:  # noqa: BLE001 - the edge of a create: whatever it is, the connection goes on
-            await self._desk.refuse(worded(error), self.name)
+            refusal = worded(error)
+            watching.failed(refusal)
+            await self._desk.refuse(refusal, self.name)
             return
         while ended is not None:
             ended = await self._successor(ended)

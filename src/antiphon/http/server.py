@@ -84,17 +84,8 @@ async def listen(app: App, listener: socket.socket, *, ready: Callable[[], None]
 
 def settings(app: App) -> uvicorn.Config:
     """How uvicorn serves the application."""
-    return uvicorn.Config(
+    return _settings(
         app,
-        access_log=False,
-        date_header=True,
-        http=Bounded,
-        interface="asgi3",
-        lifespan="off",
-        log_config=None,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=75,
         ws=Sockets,
         ws_max_size=FIRST_BYTES,
         ws_per_message_deflate=False,
@@ -245,22 +236,22 @@ class Announced(Patient):
         self._started()
 
 
+_settings = partial(
+    uvicorn.Config,
+    access_log=False,
+    http=Bounded,
+    interface="asgi3",
+    lifespan="off",
+    log_config=None,
+    proxy_headers=False,
+    server_header=False,
+    timeout_keep_alive=75,
+)
+
+
 async def probe(probes: Probes, listener: socket.socket) -> None:
     """Answer probes at a port of their own until cancelled."""
-    server = Beside(
-        uvicorn.Config(
-            probes,
-            access_log=False,
-            http=Bounded,
-            interface="asgi3",
-            lifespan="off",
-            log_config=None,
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=75,
-            ws="none",
-        )
-    )
+    server = Beside(_settings(probes, ws="none"))
     try:
         await server.serve(sockets=[listener])
     finally:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from antiphon.http.exchange import Exchange
+    from antiphon.protocol.errors import ApiError
 
 UNMATCHED = "unmatched"
 """The route of requests for what is not there: a stranger's paths are no labels."""
@@ -108,3 +109,10 @@ def create() -> Generator[None]:
             yield
     finally:
         span.end()
+
+
+def failed(error: ApiError) -> None:
+    """The create that goes on here is refused; where that is the server's fault, its span says so."""
+    span = current().span
+    if span is not None and error.status >= SERVER_ERRORS:
+        span.fail(str(error.status))

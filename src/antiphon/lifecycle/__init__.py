@@ -25,7 +25,8 @@ from antiphon.protocol.request import CreateResponse
 from antiphon.store import ItemRow
 
 if TYPE_CHECKING:
-    from antiphon.protocol.response import Response
+    from antiphon.core.tally import Ending
+    from antiphon.protocol.response import Response as Response
 
 EVERY_MODEL = "*"
 DAY_SECONDS = 86_400
@@ -187,9 +188,9 @@ class Prepared(Struct, frozen=True):
 encode = msgspec.json.Encoder().encode
 
 
-def made_items(response: Response, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking]) -> list[ItemRow]:
-    """The items that a response made, with what only the model reads of them, by item id."""
-    return [item_row(item, encode(item), outputs, thoughts) for item in response.output]
+def made_items(ending: Ending) -> list[ItemRow]:
+    """The items that a response made, with what only the model reads of them."""
+    return [item_row(item, encode(item), ending.outputs, ending.thoughts) for item in ending.response.output]
 
 
 def kept_json(item: Item, extra: dict[str, Json]) -> bytes:

@@ -23,11 +23,10 @@ from antiphon.core.log import Chunk, Pack, entries, summed
 from antiphon.core.machine import Machine
 from antiphon.core.notes import Note
 from antiphon.core.replay import replayed
-from antiphon.core.tally import Unreported
+from antiphon.core.tally import Ending, Unreported, tally
 from antiphon.ids import Ids
 from antiphon.lifecycle import Caller, encode, made_items
 from antiphon.lifecycle.limiting import Limiting
-from antiphon.lifecycle.tallying import final_tally
 from antiphon.lifecycle.tracing import resumed
 from antiphon.protocol.errors import ApiError
 from antiphon.protocol.refusals import (
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from antiphon.core.tally import Tally
-    from antiphon.core.turn import Output, Thinking
     from antiphon.engine.task import Task
     from antiphon.lifecycle import Order, Prepared
     from antiphon.lifecycle.keeping import Keeping
@@ -219,14 +217,9 @@ class Background:
         finals: list[Final] = []
         board = self.shelf.board(caller.tenant, task.response.id)
 
-        async def keep(
-            response: Response,
-            outputs: Mapping[str, Output],
-            thoughts: Mapping[str, Thinking],
-            unreported: Sequence[Unreported],
-        ) -> None:
-            final = await self._keeping.final(response, outputs, thoughts, board)
-            took = final_tally(response, outputs, thoughts, unreported, now=self._preparing.now())
+        async def keep(ending: Ending) -> None:
+            final = await self._keeping.final(ending, board)
+            took = tally(ending, now=self._preparing.now())
             finals.append(replace(final, tally=took))
             settle(took)
 
@@ -296,9 +289,8 @@ def _cost(prepared: Prepared) -> Cost:
 
 
 def _final(machine: Machine, unreported: Sequence[Unreported], now: int) -> Final:
-    response = machine.response
-    took = final_tally(response, machine.outputs, machine.thoughts, unreported, now=now)
-    return Final(response.status, encode(response), made_items(response, machine.outputs, machine.thoughts), took)
+    ending = Ending(machine.response, machine.outputs, machine.thoughts, unreported)
+    return Final(machine.response.status, encode(machine.response), made_items(ending), tally(ending, now=now))
 
 
 def _asked_unheard(machine: Machine) -> list[Unreported]:

@@ -18,10 +18,8 @@ from antiphon.sealing import CannotOpen
 from antiphon.store import Final, ItemRow, ResponseRow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from antiphon.core.tally import Ending
     from antiphon.core.transcript import Said
-    from antiphon.core.turn import Output, Thinking
     from antiphon.lifecycle import Caller, Policy, Prepared
     from antiphon.lifecycle.shelf import Board, Shelf
     from antiphon.protocol.response import Response
@@ -44,13 +42,12 @@ class Keeping:
         said = zip(prepared.said, items, strict=True)
         return [_row(replace(each, item=item), prepared) for each, item in said]
 
-    async def final(
-        self, response: Response, outputs: Mapping[str, Output], thoughts: Mapping[str, Thinking], board: Board
-    ) -> Final:
+    async def final(self, ending: Ending, board: Board) -> Final:
         """What a response came to."""
-        kept = await board.response(response)
-        read = await board.outputs(list(outputs.values()))
-        return Final(response.status, encode(kept), made_items(kept, dict(zip(outputs, read, strict=True)), thoughts))
+        kept = await board.response(ending.response)
+        read = await board.outputs(list(ending.outputs.values()))
+        items = made_items(replace(ending, response=kept, outputs=dict(zip(ending.outputs, read, strict=True))))
+        return Final(kept.status, encode(kept), items)
 
     async def notes(self, notes: list[Note], board: Board) -> list[Note]:
         """Notes as they are logged."""

@@ -14,10 +14,9 @@ from antiphon.lifecycle.limiting import Limiting
 from antiphon.store import Cost, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping
 
-    from antiphon.core.tally import Tally, Unreported
-    from antiphon.core.turn import Output, Thinking
+    from antiphon.core.tally import Ending, Tally
     from antiphon.engine.reins import Reins
     from antiphon.engine.running import Emit
     from antiphon.lifecycle import Caller, Prepared
@@ -101,22 +100,17 @@ class Lifecycle:
         bill = self._book.bill(prepared)
         lost: list[StoreUnavailable] = []
 
-        async def keep(
-            response: Response,
-            outputs: Mapping[str, Output],
-            thoughts: Mapping[str, Thinking],
-            unreported: Sequence[Unreported],
-        ) -> None:
-            took = bill.ended(response, outputs, thoughts, unreported)
+        async def keep(ending: Ending) -> None:
+            took, response = bill.ended(ending), ending.response
             if prepared.ticket is not None:
                 prepared.ticket.settle(took)
             if response.store:
                 with bill.kept(), _noted(lost):
-                    await self._keep(prepared, response, outputs, thoughts, took)
+                    await self._keep(prepared, ending, took)
             else:
                 await prepared.held.aclose()  # who is told of the end may go on in the conversation at once
             if remember is not None:
-                made = History([*response.output], {**outputs}, {**thoughts})
+                made = History([*response.output], {**ending.outputs}, {**ending.thoughts})
                 remember(response, prepared.context.and_then(made))
 
         with bill:
@@ -132,19 +126,12 @@ class Lifecycle:
         )
         return response
 
-    async def _keep(
-        self,
-        prepared: Prepared,
-        response: Response,
-        outputs: Mapping[str, Output],
-        thoughts: Mapping[str, Thinking],
-        took: Tally,
-    ) -> None:
+    async def _keep(self, prepared: Prepared, ending: Ending, took: Tally) -> None:
         """Store a final response, and count what it took in the same transaction."""
-        async with self._keeping.shelf.fresh_board(prepared.caller.tenant, response.id) as board:
+        async with self._keeping.shelf.fresh_board(prepared.caller.tenant, ending.response.id) as board:
             inputs = await self._keeping.inputs(prepared, board)
-            final = await self._keeping.final(response, outputs, thoughts, board)
-        row = self._keeping.row(response, prepared.caller, inputs=inputs, content=final.response)
+            final = await self._keeping.final(ending, board)
+        row = self._keeping.row(ending.response, prepared.caller, inputs=inputs, content=final.response)
         row = replace(row, cost=Cost(prepared.deployment.name, took))
         await self._store.save(row, inputs=inputs, outputs=final.outputs)
         if prepared.hold is not None:

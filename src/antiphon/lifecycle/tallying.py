@@ -15,18 +15,16 @@ from msgspec.structs import replace
 
 from antiphon.core.estimate import estimate
 from antiphon.core.tally import DAY_SECONDS, Tally, counted, tally
-from antiphon.core.turn import Turn
 from antiphon.store import Conflict, StoreUnavailable
 from antiphon.store.usage import Charge, Sum
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator
     from types import TracebackType
 
-    from antiphon.core.tally import Outcome, Unreported
-    from antiphon.core.turn import Output, Thinking
+    from antiphon.core.tally import Ending, Outcome
     from antiphon.lifecycle import Prepared
-    from antiphon.protocol.response import Response, Usage
+    from antiphon.protocol.response import Usage
     from antiphon.store.usage import Usage as UsageStore
 
 log = logging.getLogger(__name__)
@@ -143,15 +141,9 @@ class Bill:
             raise
         self._is_kept = True
 
-    def ended(
-        self,
-        response: Response,
-        outputs: Mapping[str, Output],
-        thoughts: Mapping[str, Thinking],
-        unreported: Sequence[Unreported],
-    ) -> Tally:
+    def ended(self, ending: Ending) -> Tally:
         """The response has ended, and took this."""
-        self._tally = self._read(final_tally(response, outputs, thoughts, unreported, now=self._book.now()))
+        self._tally = self._read(tally(ending, now=self._book.now()))
         return self._tally
 
     def took(self, usage: Usage | None, *, estimated: tuple[int, int]) -> None:
@@ -161,18 +153,6 @@ class Bill:
     def _read(self, tally: Tally) -> Tally:
         """With what the model was asked first, where nobody counted that."""
         return tally.reading(estimate(self._prepared.task.turn)) if tally.unread else tally
-
-
-def final_tally(
-    response: Response,
-    outputs: Mapping[str, Output],
-    thoughts: Mapping[str, Thinking],
-    unreported: Sequence[Unreported],
-    *,
-    now: int,
-) -> Tally:
-    """What a response took, but for what is still to be read: see `antiphon.core.tally`."""
-    return tally(response, unreported, Turn([], outputs={**outputs}, thoughts={**thoughts}), now=now)
 
 
 def _told(usage: Usage | None, estimated: tuple[int, int], *, day: int, outcome: Outcome) -> Tally:
