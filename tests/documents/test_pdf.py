@@ -85,7 +85,8 @@ def test_an_encrypted_document_is_told() -> None:
     ],
 )
 def test_a_broken_document_is_told(content: bytes) -> None:
-    """Cut off, of garbage, without pages."""
+    """Cut off, of garbage, without pages; also behind one that has another fault."""
+    assert "encrypted" == refusal(pdf(1, password="secret"))[0]
     assert "broken" == refusal(content)[0]
 
 

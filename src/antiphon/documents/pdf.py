@@ -52,6 +52,7 @@ def pages(content: bytes, job: ReadDocument) -> list[Page]:
 
 
 def _opened(content: bytes) -> Any:  # as _pdfium
+    _raw.FPDF_LoadMemDocument64(b"", 0, None)  # its fault is the last then: not every document that fails says its own
     try:
         pdf = _pdfium.PdfDocument(content)
     except _pdfium.PdfiumError as error:
