@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 ADMITTED = 5_000
 ROUNDS = 9
 PLENTY = 1_000_000_000
+TRIPS = "trips of a thousand"
 TOOK = Tally(day=0, outcome="completed", input_tokens=20, output_tokens=20)
 ASKED = CreateResponse(
     model="m",
@@ -101,11 +102,12 @@ async def admission(_stage: Stage | None, rounds: int) -> Samples:
         "and tokens": Limiting([rule]),
         "and tokens, shared": Limiting([rule], quotas=asked, tenure=tenure),
     }
-    samples: Samples = {name: [] for name in kinds}
+    samples: Samples = {name: [] for name in [*kinds, TRIPS]}
     for _ in range(rounds):
+        before = asked.count
         for name, limiting in kinds.items():
             samples[name].append(await _admitted(limiting))
-    samples["trips of a thousand"] = [1000 * asked.count / (rounds * ADMITTED)]
+        samples[TRIPS].append(1000 * (asked.count - before) / ADMITTED)
     await database.aclose()
     return samples
 

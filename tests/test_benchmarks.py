@@ -10,16 +10,17 @@ import pytest
 from msgspec import Struct
 
 from antiphon.protocol.response import Response
-from benchmarks import background
+from benchmarks import background, limits
 from benchmarks.background import APPENDED, FLUSH, Size, between_flushes, flushed, played, together
 from benchmarks.driver import CHAT, BrokenAnswerError, Caller, Heard, Load
 from benchmarks.ensemble import alone
 from benchmarks.floor import Floor
 from benchmarks.mcp import TURNS, chained, costs, made_call
+from benchmarks.measures import MEASURES
 from benchmarks.reading import Read, Streams, Token, lateness, read_streams
 from benchmarks.replays import replayed
 from benchmarks.stage import raised
-from benchmarks.table import GOALS
+from benchmarks.table import GOALS, rows
 from benchmarks.telling import ChatUsage, Request, Telling
 from benchmarks.tool_calls import Load as CallLoad
 from benchmarks.tool_calls import beside_tools
@@ -220,3 +221,12 @@ def test_a_response_without_a_call_that_was_made_breaks_the_benchmark() -> None:
     for broken in (made.replace(b"completed", b"failed", 1), b'{"id":"resp_1","output":[]}', b"{}"):
         with pytest.raises(BrokenAnswerError):
             made_call(broken)
+
+
+async def test_what_admission_costs_is_told_in_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every row has a number for each round, those of the trips to the database too."""
+    monkeypatch.setattr(limits, "ADMITTED", 20)
+    [measure] = [each for each in MEASURES if each.name == "admission"]
+    samples = await limits.admission(None, 2)
+    assert {2} == {len(numbers) for numbers in samples.values()}
+    assert 1 + len(samples) == len([*rows(measure, samples)])

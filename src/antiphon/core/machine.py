@@ -353,7 +353,7 @@ class Machine:
             self._note(TurnEnded("stop", None))
             return events + self._speech.end("incomplete")
         events += self._cut_short()
-        self._broken.update(range(self._first_index, self._output.next_index))
+        self._broken |= dict.fromkeys(range(self._first_index, self._output.next_index))
         self._first_index = self._output.next_index
         self._speech.begin()
         self._note(TurnBroken(self._output.next_index))

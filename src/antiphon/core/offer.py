@@ -122,6 +122,8 @@ def offer(
     the tools of MCP servers itself. ``pictures``: how many stand in the conversation. ``is_blind``: the model
     is shown no screen, and can move no computer.
     """
+    if not request.tools and not loaded and (request.tool_choice or "auto") == "auto":  # as usual
+        return Offer([], Choice("auto"), None, [])
     listed = listed or {}
     servers = [tool for tool in request.tools if isinstance(tool, McpTool)]
     shown = _shown(request, {} if hands_over else listed, loaded, pictures, is_blind=is_blind)

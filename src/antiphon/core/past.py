@@ -76,7 +76,7 @@ class Past:
         self.response: Response | None = None
         self.next_number = self.next_index = self.first_index = 0
         self.done: dict[int, OutputItem] = {}
-        self.broken: set[int] = set()
+        self.broken: dict[int, None] = {}  # its keys alone, as of `started`: an empty set takes four times as much
         self.usage: Usage | None = None
         self.drawn = ImageToolUsage()
         self.reason: FinishReason = "stop"
@@ -89,7 +89,7 @@ class Past:
         self.places: list[Place] = []
         self.outputs: dict[str, Output] = {}
         self.thoughts: dict[str, Thinking] = {}
-        self.started: set[str] = set()
+        self.started: dict[str, None] = {}
         self.lists: dict[str, Place] = {}
         self.has_spoken = False
         self.hosted_calls = 0
@@ -173,7 +173,7 @@ class Past:
                 if self.call is self.calls[note.id]:
                     self.call = None
             case CallStarted():
-                self.started.add(note.id)
+                self.started[note.id] = None
             case CallAnswered():
                 self.outputs[note.id] = note.output
                 if note.usage is not None:
@@ -193,7 +193,7 @@ class Past:
                     self._cut_short()
             case TurnBroken():
                 self.unreported.append(Unreported(self.first_index, note.items))
-                self.broken.update(range(self.first_index, note.items))
+                self.broken |= dict.fromkeys(range(self.first_index, note.items))
                 self.first_index = note.items
                 self.calls = {id: call for id, call in self.calls.items() if call.place.output_index >= note.items}
             case ThoughtKept():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from antiphon.backends import UpstreamError
 from antiphon.engine.reins import Reins
 from antiphon.engine.running import Running
-from antiphon.engine.watching import watched
+from antiphon.engine.watching import Watched
 from antiphon.protocol.errors import ApiError
 from antiphon.protocol.response import Response, ResponseError
 
@@ -50,7 +50,8 @@ async def run(
     reins = reins or Reins(is_watched=False)
     running = Running(task, task.machine(new_id), emit=emit, keep=keep, reins=reins)
     try:
-        return await watched(running, _run(running, now))
+        with Watched(running):
+            return await _run(running, now)
     finally:
         reins.drop()
 
@@ -64,7 +65,8 @@ async def go_on(
     not be made twice its beginning is noted, and durable by ``settle``; one that another process began so is not made.
     """
     running = Running(task, machine, emit=emit, keep=keep, settle=settle)
-    return await watched(running, _run(running, now))
+    with Watched(running):
+        return await _run(running, now)
 
 
 async def _run(running: Running, now: Callable[[], int]) -> Response:

@@ -22,7 +22,9 @@ def sliced(deltas: list[Delta]) -> list[list[Delta]]:
 
     A longer piece is cut. Text with log-probabilities stays whole: they tell of tokens, and no token is cut.
     """
-    if sum(map(_length, deltas)) <= LONGEST:  # as nearly always
+    if len(deltas) == 1 and type(deltas[0]) is Text and len(deltas[0].text) <= LONGEST:  # as nearly always
+        return [deltas]
+    if sum(map(_length, deltas)) <= LONGEST:  # as usual
         return [deltas]
     lists: list[list[Delta]] = [[]]
     length = 0

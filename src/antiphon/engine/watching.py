@@ -14,7 +14,7 @@ from antiphon.protocol.calls import CodeInterpreterCall, FileSearchCall, ImageGe
 from antiphon.telemetry import trail as trails
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
     from contextvars import Token
 
     from antiphon.core.calls import OpenCall
@@ -35,6 +35,8 @@ ENDS = frozenset({"completed", "incomplete", "failed", "cancelled"})
 
 class Watch:
     """Watches one run, from its beginning to its end."""
+
+    __slots__ = ("_began", "_task", "_trail")
 
     def __init__(self, task: Task) -> None:
         self._task = task
@@ -75,19 +77,23 @@ class Watch:
             )
 
 
-async def watched(running: Running, work: Coroutine[None, None, Response]) -> Response:
-    """Do the work of a run, and tell what becomes of it; of one that others take over or have ended, they do."""
-    running.watch.begin()
-    otherwise, is_over = "refused", True
-    try:
-        return await work
-    except asyncio.CancelledError:
-        otherwise, is_over = "cancelled", not running.is_shared
-        raise
-    finally:
+class Watched:
+    """A run while it goes on here: a context that tells what becomes of it, unless others take it over or end it."""
+
+    __slots__ = ("_running",)
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+
+    def __enter__(self) -> None:
+        self._running.watch.begin()
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        running, is_cancelled = self._running, isinstance(error, asyncio.CancelledError)
         running.watch.leave()
-        response = running.machine.response
-        if is_over:
+        if not (is_cancelled and running.is_shared):
+            response = running.machine.response
+            otherwise = "cancelled" if is_cancelled else "refused"
             running.watch.end(response, response.status if response.status in ENDS else otherwise)
 
 
@@ -96,6 +102,10 @@ class Heard:
 
     ``machine`` is the one that is fed with it.
     """
+
+    __slots__ = (
+        *("_began", "_machine", "_reason", "_said_before", "_task", "_token", "_trail", "_turn", "_usage", "stream"),
+    )
 
     def __init__(self, task: Task, turn: Turn, machine: Machine) -> None:
         self._machine = machine

@@ -15,7 +15,7 @@ from antiphon.http.exchange import ClientLeft, Exchange
 from antiphon.http.probes import Probes
 from antiphon.http.watching import Watching
 from antiphon.protocol.errors import ApiError, bad_api_version, method_not_allowed, old_api_version, unknown_url
-from antiphon.protocol.refusals import server_error
+from antiphon.protocol.refusals import server_error, store_away
 from antiphon.store import StoreUnavailable
 from antiphon.telemetry import trail
 
@@ -151,23 +151,22 @@ class App:
         exchange = Exchange(scope, receive, send, region=self._region)
         scope[_EXCHANGE] = exchange
         with self._watching.request(exchange):
-            await self._answered(exchange, send)
-
-    async def _answered(self, exchange: Exchange, send: Send) -> None:
-        try:
-            await self._answer(exchange, send)
-        except ClientLeft:
-            pass
-        except asyncio.CancelledError:  # the time to drain is over, and this task ends here anyhow
-            await _break_off(exchange)
-        except ApiError as error:
-            await _refuse(exchange, error)
-        except StoreUnavailable:
-            log.exception("store unavailable", extra={"action": "store_unavailable", "request": exchange.request_id})
-            await _refuse(exchange, server_error("The server cannot reach its storage. Please try again.", status=503))
-        except Exception:
-            log.exception("request failed", extra={"action": "request_failed", "request": exchange.request_id})
-            await _refuse(exchange, server_error())
+            try:
+                await self._answer(exchange, send)
+            except ClientLeft:
+                pass
+            except asyncio.CancelledError:  # the time to drain is over, and this task ends here anyhow
+                await _break_off(exchange)
+            except ApiError as error:
+                await _refuse(exchange, error)
+            except StoreUnavailable:
+                log.exception(
+                    "store unavailable", extra={"action": "store_unavailable", "request": exchange.request_id}
+                )
+                await _refuse(exchange, store_away())
+            except Exception:
+                log.exception("request failed", extra={"action": "request_failed", "request": exchange.request_id})
+                await _refuse(exchange, server_error())
 
     async def _answer(self, exchange: Exchange, send: Send) -> None:
         if await self._probes.answer(exchange):

@@ -47,6 +47,11 @@ class Exchange:
     ``is_stream`` tell what was answered so far, and ``route`` is the pattern that the path fits.
     """
 
+    __slots__ = (
+        *("_began", "_region", "_send", "_uuid", "extra", "headers", "is_azure", "is_stream", "method", "params"),
+        *("path", "push", "receive", "request_id", "route", "scope", "started", "status"),
+    )
+
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, region: str | None = None) -> None:
         self.scope = scope
         self._region = region

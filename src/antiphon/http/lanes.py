@@ -21,7 +21,7 @@ from antiphon.http.steering import Run, required, with_steers
 from antiphon.http.streaming import FILLER
 from antiphon.protocol.errors import ApiError
 from antiphon.protocol.frames import read_create, refused
-from antiphon.protocol.refusals import server_error
+from antiphon.protocol.refusals import server_error, store_away
 from antiphon.store import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ def worded(error: Exception) -> ApiError:
             return as_api_error(error)
         case StoreUnavailable():
             log.error("store unavailable", exc_info=error, extra={"action": "store_unavailable"})
-            return server_error("The server cannot reach its storage. Please try again.", status=503)
+            return store_away()
         case _:
             log.error("request failed", exc_info=error, extra={"action": "request_failed"})
             return server_error()

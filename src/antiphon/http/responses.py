@@ -102,10 +102,12 @@ class Responses:
             asked = exchange.params.get("deployment") or received.request.model or prepared.order.name
             exchange.add_header("x-ms-deployment-name", [asked])
             exchange.add_header("x-ms-served-model", [prepared.task.response.model])
+        del received, preparing  # an open stream holds what it needs, and nothing else
         async with prepared.held:  # whether or not the run, or the queue, comes to it
-            await self._answer(exchange, prepared, received.request)
+            await self._answer(exchange, prepared)
 
-    async def _answer(self, exchange: Exchange, prepared: Prepared, request: CreateResponse) -> None:
+    async def _answer(self, exchange: Exchange, prepared: Prepared) -> None:
+        request = prepared.order.request
         if request.background:
             await self._queue(exchange, prepared, prepared.caller, is_streamed=request.stream is True)
         elif request.stream:

@@ -73,6 +73,8 @@ class Watched:
     ``emissions`` counts the calls.
     """
 
+    __slots__ = ("_exchange", "_filler", "emissions")
+
     def __init__(self, exchange: Exchange, *, filler: str | None) -> None:
         self.emissions = 0
         self._exchange = exchange
@@ -93,6 +95,8 @@ class Watched:
 
 class Pulse:
     """Keeps a stream alive while nothing is said in it."""
+
+    __slots__ = ("_exchange", "_heartbeat")
 
     def __init__(self, exchange: Exchange, heartbeat: Heartbeat) -> None:
         self._exchange = exchange

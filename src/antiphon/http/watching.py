@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from antiphon.telemetry.trail import Trail, along, current
+from antiphon.telemetry.trail import Trail, along, current, enter, leave
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -27,38 +27,32 @@ LONGEST_PARENT = 512
 """Characters of a path that are told to a collector, and of what a caller may say of the trace that it is in."""
 
 
-class Watching:
-    """Watches requests. ``root`` is the trail of the process."""
+class Watched:
+    """A request while it is answered: a context. It is small, as there may be many that are open and silent."""
 
-    def __init__(self, root: Trail) -> None:
-        self._root = root
+    __slots__ = ("_began", "_exchange", "_token", "_trail")
 
-    @contextmanager
-    def request(self, exchange: Exchange) -> Generator[Trail]:
-        """Everything within the block is done for this request."""
-        trail = self._root.branch(request=exchange.request_id)
-        if (tracer := trail.tracer) is not None:
-            method = exchange.method if exchange.method in METHODS else "_OTHER"
-            scheme = exchange.scope["scheme"]
-            attributes = {"http.request.method": method, "url.path": exchange.path[:LONGEST_PATH], "url.scheme": scheme}
-            parent = traced(exchange.scope)
-            trail.span = tracer.begin(method, kind="server", parent=parent, attributes=attributes)
-        if (figures := trail.figures) is not None:
+    def __init__(self, trail: Trail, exchange: Exchange) -> None:
+        self._trail = trail
+        self._exchange = exchange
+
+    def __enter__(self) -> None:
+        """It begins."""
+        if (figures := self._trail.figures) is not None:
             figures.in_flight.add()
-        began = perf_counter()
-        try:
-            with along(trail):
-                yield trail
-        finally:
-            self._over(trail, exchange, perf_counter() - began)
+        self._began = perf_counter()
+        self._token = enter(self._trail)
 
-    def _over(self, trail: Trail, exchange: Exchange, seconds: float) -> None:
+    def __exit__(self, *_: object) -> None:
+        """It is over: count it, and end its span."""
+        leave(self._token)
+        trail, exchange = self._trail, self._exchange
         route = exchange.route or UNMATCHED
         method = exchange.method if exchange.method in METHODS else "other"
         if (figures := trail.figures) is not None:
             figures.in_flight.add(count=-1)
             figures.requests.add(route, method, str(exchange.status or LEFT))
-            figures.request_seconds.add(route, method, seconds=seconds)
+            figures.request_seconds.add(route, method, seconds=perf_counter() - self._began)
             if exchange.is_stream:
                 figures.streams.add(count=-1)
         if (span := trail.span) is not None:
@@ -70,6 +64,24 @@ class Watching:
             if exchange.status >= SERVER_ERRORS or not exchange.status:
                 span.fail(str(exchange.status or LEFT))
             span.end()
+
+
+class Watching:
+    """Watches requests. ``root`` is the trail of the process."""
+
+    def __init__(self, root: Trail) -> None:
+        self._root = root
+
+    def request(self, exchange: Exchange) -> Watched:
+        """Everything within the block of what this returns is done for this request."""
+        trail = self._root.branch(request=exchange.request_id)
+        if (tracer := trail.tracer) is not None:
+            method = exchange.method if exchange.method in METHODS else "_OTHER"
+            scheme = exchange.scope["scheme"]
+            attributes = {"http.request.method": method, "url.path": exchange.path[:LONGEST_PATH], "url.scheme": scheme}
+            parent = traced(exchange.scope)
+            trail.span = tracer.begin(method, kind="server", parent=parent, attributes=attributes)
+        return Watched(trail, exchange)
 
     @contextmanager
     def socket(self, scope: Scope) -> Generator[Trail]:

@@ -24,7 +24,7 @@ from antiphon.http.outlet import Outlet
 from antiphon.http.steering import Steering
 from antiphon.protocol import frames
 from antiphon.protocol.errors import ApiError, rate_limited, shown, unknown_url
-from antiphon.protocol.refusals import server_error
+from antiphon.protocol.refusals import server_error, store_away
 from antiphon.store import StoreUnavailable
 from antiphon.telemetry import trail
 
@@ -118,7 +118,7 @@ class WebSockets:
         try:
             return await self._auth.caller(headers)
         except StoreUnavailable as error:
-            raise server_error("The server cannot reach its storage. Please try again.", status=503) from error
+            raise store_away() from error
 
     async def _readmit(self, headers: Headers) -> None:
         """Before what is asked for, and before it is begun: a key may be revoked by now. A token is not asked again."""

@@ -63,7 +63,8 @@ class Lifecycle:
         async with AsyncExitStack() as admitted:
             ticket = admitted.enter_context(await self.limiting.admit(received.request, caller, path_deployment))
             prepared = await self._preparing.prepare(received, asker)
-            prepared.held.push_async_exit(admitted.pop_all())
+            prepared.held.push(ticket)
+            admitted.pop_all()  # it holds nothing any more
         prepared = replace(prepared, ticket=ticket, order=replace(prepared.order, reserved=ticket.reserved))
         if prepared.ignored or prepared.unavailable:
             log.warning(

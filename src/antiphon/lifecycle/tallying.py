@@ -108,6 +108,8 @@ class Book:
 class Bill:
     """What one response takes. Left without a row or an end, it is what is known of a run that nobody was told of."""
 
+    __slots__ = ("_book", "_is_kept", "_prepared", "_tally")
+
     def __init__(self, book: Book, prepared: Prepared) -> None:
         self._book = book
         self._prepared = prepared

@@ -88,6 +88,8 @@ class Ticket:
     ``subject`` is the deployment as it was asked for; ``quota`` names the limit that a background run counts for.
     """
 
+    __slots__ = ("_is_settled", "_occupied", "quota", "requests", "subject", "tokens")
+
     def __init__(self, subject: str) -> None:
         self.subject = subject
         self.requests: Stake | None = None

@@ -280,6 +280,11 @@ def sealing_key_lost() -> ApiError:
     return server_error("The server no longer has the key with which this request was sealed.")
 
 
+def store_away() -> ApiError:
+    """What is kept cannot be reached, and nothing can be kept."""
+    return server_error("The server cannot reach its storage. Please try again.", status=503)
+
+
 def server_error(
     message: str = "The server had an error while processing your request. Sorry about that!", *, status: int = 500
 ) -> ApiError:

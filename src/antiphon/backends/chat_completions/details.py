@@ -46,7 +46,7 @@ class Details:
     def __init__(self) -> None:
         self.is_summarized = False
         self._parts: list[int | None | UnsetType] = []
-        self._kept: set[str] = set()
+        self._kept: dict[str, None] = {}  # its keys alone: an empty set takes four times as much
 
     def feed(self, details: Raw) -> list[Delta]:
         """Give what the details of a chunk say. A token counts once, and what is no detail says nothing."""
@@ -84,7 +84,7 @@ class Details:
         token = msgspec.json.encode(replace(detail, text=UNSET, summary=UNSET)).decode()
         if token in self._kept:
             return []
-        self._kept.add(token)
+        self._kept[token] = None
         self.end()
         return [Keepsake("encrypted" if detail.sealed else "signature", token)]
 
