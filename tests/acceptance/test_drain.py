@@ -61,8 +61,8 @@ def heard(openai: OpenAI, words: str, begun: Barrier) -> list[Any]:  # JSON
 
 def refused(server: Operated) -> int:
     """The status of a new request, which nobody answers any more."""
-    with pytest.raises(APIStatusError, match="shutting down") as refusal:
-        client(server.address).responses.create(model="m", input="new")
+    with client(server.address) as openai, pytest.raises(APIStatusError, match="shutting down") as refusal:
+        openai.responses.create(model="m", input="new")
     assert "1" == refusal.value.response.headers["retry-after"]
     return refusal.value.status_code
 
@@ -92,10 +92,13 @@ def test_a_hundred_streams_hear_their_end_and_nothing_is_lost(tmp_path: Path) ->
     """
     config = configured(tmp_path, f"server = {{ drain_seconds = 600 }}\nbackground = {{ drain_seconds = 1 }}\n{SCRIPT}")
     begun = Barrier(STREAMS + 1)
-    with operating(config) as server, ThreadPoolExecutor(STREAMS) as threads:
+    with (
+        operating(config) as server,
+        client(server.address) as openai,
+        ThreadPoolExecutor(STREAMS) as threads,
+    ):
         job = post(f"{server.address}/v1/responses", json={"model": "m", "input": "job", "background": True}).json()
         eventually(server.address, job["id"], lambda response: response["status"] == "in_progress")
-        openai = client(server.address)
         streams = [threads.submit(heard, openai, (SHORT, LONG)[number % 2], begun) for number in range(STREAMS)]
         begun.wait(HANG_SECONDS)
         leave(server.address, server.pid)
@@ -124,7 +127,8 @@ def test_notice_is_given_before_anything_is_refused(tmp_path: Path) -> None:
     config = configured(tmp_path, f"server = {{ notice_seconds = 600 }}\n{SCRIPT}")
     with operating(config) as server:
         leave(server.address, server.pid)
-        answer = client(server.address).responses.create(model="m", input=SHORT)
+        with client(server.address) as openai:
+            answer = openai.responses.create(model="m", input=SHORT)
         assert 503 == asked(f"{server.address}/health/ready")
         os.kill(server.pid, signal.SIGINT)
         status = server.ended()
@@ -138,11 +142,11 @@ def test_a_second_signal_hands_background_runs_over_at_once(tmp_path: Path, mome
     config = configured(
         tmp_path, f"server = {{ drain_seconds = {drain} }}\nbackground = {{ drain_seconds = 600 }}\n{SCRIPT}"
     )
-    with operating(config) as server, ThreadPoolExecutor(1) as threads:
+    with operating(config) as server, client(server.address) as openai, ThreadPoolExecutor(1) as threads:
         job = post(f"{server.address}/v1/responses", json={"model": "m", "input": "job", "background": True}).json()
         eventually(server.address, job["id"], lambda response: response["status"] == "in_progress")
         begun = Barrier(2)
-        stream = threads.submit(heard, client(server.address), LONG, begun)
+        stream = threads.submit(heard, openai, LONG, begun)
         begun.wait(HANG_SECONDS)
         leave(server.address, server.pid)
         if moment == "runs":

@@ -441,5 +441,6 @@ REACHED: dict[str, Callable[[Play], bool]] = {
 @pytest.mark.parametrize("feature", REACHED)
 def test_the_dialogues_reach(feature: str) -> None:
     """What the laws speak of does occur: no law holds for want of a case."""
-    only_found = settings(max_examples=2000, phases=[Phase.generate], database=None)
+    # The rarest is one in a thousand.
+    only_found = settings(max_examples=20_000, phases=[Phase.generate], database=None)
     find(dialogues(), lambda dialogue: REACHED[feature](Play(dialogue).run()), settings=only_found)
