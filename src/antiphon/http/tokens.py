@@ -68,7 +68,9 @@ class Tokens:
         received = await self._received(exchange, COMPACTED)
         if received.request.model is None and "deployment" not in exchange.params:
             raise missing_parameter("model")
-        with await self._lifecycle.admit(received, caller, path_deployment=exchange.params.get("deployment")) as ticket:
+        with await self._lifecycle.limiting.admit(
+            received.request, caller, exchange.params.get("deployment")
+        ) as ticket:
             exchange.extra += ticket.headers(is_azure=exchange.is_azure)
             await self._compact(exchange, received, caller, ticket)
 

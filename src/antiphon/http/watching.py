@@ -27,7 +27,7 @@ LONGEST_PARENT = 512
 """Characters of a path that are told to a collector, and of what a caller may say of the trace that it is in."""
 
 
-class Watched:
+class Answering:
     """A request while it is answered: a context. It is small, as there may be many that are open and silent."""
 
     __slots__ = ("_began", "_exchange", "_token", "_trail")
@@ -72,7 +72,7 @@ class Watching:
     def __init__(self, root: Trail) -> None:
         self._root = root
 
-    def request(self, exchange: Exchange) -> Watched:
+    def request(self, exchange: Exchange) -> Answering:
         """Everything within the block of what this returns is done for this request."""
         trail = self._root.branch(request=exchange.request_id)
         if (tracer := trail.tracer) is not None:
@@ -81,7 +81,7 @@ class Watching:
             attributes = {"http.request.method": method, "url.path": exchange.path[:LONGEST_PATH], "url.scheme": scheme}
             parent = traced(exchange.scope)
             trail.span = tracer.begin(method, kind="server", parent=parent, attributes=attributes)
-        return Watched(trail, exchange)
+        return Answering(trail, exchange)
 
     @contextmanager
     def socket(self, scope: Scope) -> Generator[Trail]:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from antiphon.lifecycle.keeping import Keeping
     from antiphon.lifecycle.preparing import Preparing
     from antiphon.lifecycle.tallying import Bill, Book
-    from antiphon.lifecycle.tickets import Ticket
     from antiphon.protocol.reading import Received
     from antiphon.protocol.response import Response
     from antiphon.store.store import Store
@@ -81,10 +80,6 @@ class Lifecycle:
     async def survey(self, received: Received, caller: Caller, *, path_deployment: str | None = None) -> Prepared:
         """See `Preparing.survey`."""
         return await self._preparing.survey(received, Asker(caller, path_deployment=path_deployment))
-
-    async def admit(self, received: Received, caller: Caller, *, path_deployment: str | None = None) -> Ticket:
-        """See `Limiting.admit`: for a request that is surveyed, and asks a model all the same."""
-        return await self.limiting.admit(received.request, caller, path_deployment)
 
     def bill(self, prepared: Prepared) -> Bill:
         """What counts a request that `perform` does not."""

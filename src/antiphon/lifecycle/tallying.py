@@ -51,6 +51,11 @@ class Book:
         self._batch: list[Charge] = []
         self._something = asyncio.Event()
 
+    @property
+    def today(self) -> int:
+        """The day, as tallies have it."""
+        return self.now() // DAY_SECONDS
+
     def add(self, charge: Charge) -> None:
         """Count it, with the next batch."""
         self._fresh.add(charge)
@@ -61,9 +66,7 @@ class Book:
 
         ``estimated`` are the tokens of input and output where its upstream said nothing of them.
         """
-        day = self.now() // DAY_SECONDS
-        told = _told(usage, estimated, day=day, outcome="aside")
-        self.add(Charge(tenant, deployment, told))
+        self.add(Charge(tenant, deployment, _told(usage, estimated, day=self.today, outcome="aside")))
 
     def bill(self, prepared: Prepared) -> Bill:
         """The bill of a response: it is written when it is left."""
@@ -127,8 +130,8 @@ class Bill:
         if self._is_kept:
             return
         if self._tally is None and error is not None:
-            day, is_left = self._book.now() // DAY_SECONDS, isinstance(error, asyncio.CancelledError)
-            self._tally = Tally(day, "cancelled" if is_left else "failed", unread=int(is_left))
+            is_left = isinstance(error, asyncio.CancelledError)
+            self._tally = Tally(self._book.today, "cancelled" if is_left else "failed", unread=int(is_left))
             self._tally = self._read(self._tally)
         if self._tally is not None:
             self._book.add(Charge(self._prepared.caller.tenant, self._prepared.deployment.name, self._tally))
@@ -150,7 +153,7 @@ class Bill:
 
     def took(self, usage: Usage | None, *, estimated: tuple[int, int]) -> None:
         """It took this, and that is all: see `Book.aside`."""
-        self._tally = _told(usage, estimated, day=self._book.now() // DAY_SECONDS, outcome="completed")
+        self._tally = _told(usage, estimated, day=self._book.today, outcome="completed")
 
     def _read(self, tally: Tally) -> Tally:
         """With what the model was asked first, where nobody counted that."""

@@ -6,7 +6,7 @@ for a few tokens. Only an empty PostgreSQL gets its tables, as from a server tha
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 import anyio
@@ -27,7 +27,7 @@ from antiphon.wiring.showing import checks, painters
 from antiphon.wiring.trying import Trial, tried
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from typing import TextIO
 
     from antiphon.lifecycle import Deployment
@@ -84,17 +84,13 @@ def read(config: Config) -> tuple[dict[str, Deployment], list[Finding]]:
     return deployments, findings
 
 
-class _noting(suppress):  # noqa: N801 - used as a function
+@contextmanager
+def _noting(findings: list[Finding]) -> Generator[None]:
     """Turns a `ConfigError` into a finding, so that one fault does not hide the next."""
-
-    def __init__(self, findings: list[Finding]) -> None:
-        super().__init__(ConfigError)
-        self._findings = findings
-
-    def __exit__(self, type_: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
-        if isinstance(error, ConfigError):
-            self._findings.append(Finding("wrong", str(error)))
-        return isinstance(error, ConfigError)
+    try:
+        yield
+    except ConfigError as error:
+        findings.append(Finding("wrong", str(error)))
 
 
 def _stand_in(name: str) -> Deployment:
