@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -13,6 +12,7 @@ from antiphon.store import ItemRow, ResponseRow, Row
 from antiphon.store.sqlite import connect
 from antiphon.store.store import Store
 from benchmarks.contenders import ROOT
+from benchmarks.processes import own_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,11 +87,11 @@ class Spent:
     def __init__(self, database: Counted) -> None:
         self._database = database
         self._statements = database.statements
-        self._began = time.process_time_ns()
+        self._began = own_seconds()
 
     def now(self) -> tuple[float, float]:
         """Give the CPU and the statements since the beginning."""
-        return (time.process_time_ns() - self._began) / 1e3, float(self._database.statements - self._statements)
+        return (own_seconds() - self._began) * 1e6, float(self._database.statements - self._statements)
 
 
 class Chains:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 
 import anyio
 import msgspec
@@ -12,6 +14,7 @@ from msgspec import Struct
 from antiphon.protocol.response import Response
 from benchmarks import background, limits
 from benchmarks.background import APPENDED, FLUSH, Size, between_flushes, flushed, played, together
+from benchmarks.contenders import ROOT
 from benchmarks.driver import CHAT, BrokenAnswerError, Caller, Heard, Load
 from benchmarks.ensemble import alone
 from benchmarks.floor import Floor
@@ -29,6 +32,14 @@ from tests.patient import HANG_SECONDS
 
 BACKGROUND_ENVELOPE = 9
 """The events of a text answer in the background that are no deltas."""
+
+GOES_ON = """
+from benchmarks.processes import own_seconds
+print(all(own_seconds() < (sum(range(1000)), own_seconds())[1] for _ in range(1000)))
+"""
+"""Whether a clock goes on during a little work."""
+UNDER_A_LIMIT = 'ulimit -S -t 600; "$@"; exit $?'
+"""Runs a command in a process whose time is limited from its first moment."""
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -221,6 +232,18 @@ def test_a_response_without_a_call_that_was_made_breaks_the_benchmark() -> None:
     for broken in (made.replace(b"completed", b"failed", 1), b'{"id":"resp_1","output":[]}', b"{}"):
         with pytest.raises(BrokenAnswerError):
             made_call(broken)
+
+
+def test_the_clock_of_a_process_goes_on_under_a_limit_of_its_time() -> None:
+    """Its own clock stands still between two ticks of the kernel there, which made some work cost nothing."""
+    said = subprocess.run(
+        ["sh", "-c", UNDER_A_LIMIT, "sh", sys.executable, "-c", GOES_ON],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert "True\n" == said.stdout
 
 
 async def test_what_admission_costs_is_told_in_rows(monkeypatch: pytest.MonkeyPatch) -> None:
