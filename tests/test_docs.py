@@ -282,8 +282,10 @@ def reading(code: str, url: str, folder: Path) -> Generator[subprocess.Popen[byt
     """A block that reads a stream, until its end."""
     (folder / "story.txt").touch()
     reader = subprocess.Popen(["sh", "-c", at(code, url, folder)], cwd=folder, stdout=subprocess.DEVNULL)
-    yield reader
-    reader.wait(HANG_SECONDS)
+    try:
+        yield reader
+    finally:
+        reader.wait(HANG_SECONDS)
 
 
 def shell(code: str, url: str, folder: Path) -> None:

@@ -149,7 +149,7 @@ async def test_a_guarded_server_wants_its_token_every_time() -> None:
 async def test_a_misbehaving_server_is_good_until_it_misbehaves(how: str) -> None:
     """It greets its clients, and what is not bad about it works."""
     with misbehaving(how) as server:
-        async with Client(server.url, read_timeout_seconds=5) as client:
+        async with Client(server.url, read_timeout_seconds=HANG_SECONDS) as client:
             if HOW[how][0] == "call":
                 assert ["search"] == [tool.name for tool in (await client.list_tools()).tools]
             else:

@@ -24,6 +24,11 @@ class Way(Struct, frozen=True):
     text: str = ""
     later: bytes = b""
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether it stays and says no more, without an end of its answer."""
+        return self.then == "stay" and ("after" in self.name or "silence" in self.name)
+
 
 PARTS = (b"", HEAD[:20], HEAD[20:], *map(chunked, EVENTS), LAST)
 HALF = len(chunked(EVENTS[2])) // 2

@@ -67,6 +67,14 @@ class Operated:
         lines = [msgspec.json.decode(line) for line in self._written if line.startswith(b"{")]
         return [line for line in lines if line.get("action") == action]
 
+    def logged(self, action: str, times: int = 1) -> list[dict[str, Any]]:
+        """The same, once there are so many: a line may be heard later than what it tells of."""
+        end = time.monotonic() + HANG_SECONDS
+        while len(lines := self.log(action)) < times:
+            assert time.monotonic() < end, self.written.decode()
+            time.sleep(0.01)  # a log tells nobody that it has grown
+        return lines
+
     def gone(self) -> None:
         """Wait until nobody listens at its address any more."""
         address = httpx.URL(self.address)

@@ -92,7 +92,7 @@ def test_a_server_that_stops_lets_readers_go_and_runs_go_on_after_it(tmp_path: P
 
 def test_runs_that_end_while_a_server_drains_are_whole(tmp_path: Path, models: Models) -> None:
     """A run has its time to end before the process does, and nothing of it is lost."""
-    config = configured(tmp_path, served_by(models, drain_seconds=20))
+    config = configured(tmp_path, served_by(models, drain_seconds=int(HANG_SECONDS)))
     model = models["m"]
     with operating(config) as server:
         id = created(server.address, "m")["id"]
@@ -120,7 +120,7 @@ def test_a_run_whose_key_is_gone_fails_with_a_reason(tmp_path: Path, models: Mod
             response = ended(server.address, id)
             assert ("failed", KEY_LOST) == (response["status"], response["error"]["message"])
             assert "failed" == types(told_events(server.address, id))[-1]
-        assert len(ids) == len(server.log("job_cannot_run"))
+        assert len(ids) == len(server.logged("job_cannot_run", len(ids)))
     assert models["m"].asked.empty()
 
 
@@ -147,9 +147,9 @@ def test_a_key_that_was_replaced_still_opens(tmp_path: Path, models: Models) -> 
 def test_a_silent_model_fails_the_response(tmp_path: Path, models: Models) -> None:
     """A run does not wait for ever: its model has a time to be silent, before its first word and after it."""
     config = configured(tmp_path, deployment(models, idle_timeout=1))
+    models["two"].say("So far")
     with operating(config) as server:
         first, second = created(server.address, "one")["id"], created(server.address, "two")["id"]
-        models["two"].say("So far")
         for id, said in ((first, ""), (second, "So far")):
             response = ended(server.address, id)
             assert ("failed", "server_error", said) == (response["status"], response["error"]["code"], text(response))
@@ -167,7 +167,7 @@ def test_a_full_disk_holds_runs_back_and_loses_nothing(tmp_path: Path, models: M
             with full(server, tmp_path):
                 model.say(" two")
                 refused(server)
-                wait_for(server, "logs_not_written")
+                server.logged("logs_not_written")
                 assert (503, {"status": "store unavailable"}) == health(server, 503)
             assert (200, {"status": "ok"}) == health(server, 200)
             model.say(" three")
@@ -207,14 +207,6 @@ def health(server: Operated, status: int) -> tuple[int, Any]:  # JSON
         assert time.monotonic() < end, answer.text
         time.sleep(0.05)  # as whoever watches it
     return answer.status_code, answer.json()
-
-
-def wait_for(server: Operated, action: str) -> None:
-    """Wait until the server's log has a line of this action."""
-    end = time.monotonic() + HANG_SECONDS
-    while not server.log(action):
-        assert time.monotonic() < end, server.written.decode()
-        time.sleep(0.01)  # a log tells nobody that it has grown
 
 
 AWAY_SECONDS = {"shorter than a lease": 2, "longer than a lease": 7}

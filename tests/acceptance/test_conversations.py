@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from openai.types.responses import Response
 
+    from tests.conducting import Model, Models
+
 pytestmark = pytest.mark.slow
 
 STORY = " ".join(f"word{number}" for number in range(40))
@@ -58,9 +60,10 @@ def official(address: str, key: str = "key-a") -> Iterator[OpenAI]:
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """A server of two tenants, whose model counts the words that it reads."""
-    with serving(replace(scripted(*REPLIES), auth=KEYS)) as url:
+def address(models: Models) -> Iterator[str]:
+    """A server of two tenants, whose model ``m`` counts the words that it reads; all others are conducted."""
+    config = scripted(*REPLIES, name="m")
+    with serving(replace(config, auth=KEYS, deployments=[*config.deployments, models.deployment])) as url:
         yield url
 
 
@@ -183,10 +186,13 @@ def test_a_conversation_goes_and_its_responses_stay(client: OpenAI) -> None:
 
 
 @pytest.mark.parametrize("store", [True, False])
-def test_two_responses_do_not_run_in_one_conversation(client: OpenAI, *, store: bool) -> None:
+def test_two_responses_do_not_run_in_one_conversation(client: OpenAI, name: str, model: Model, *, store: bool) -> None:
     """The second is refused in the recorded words until the first has ended; nothing is added meanwhile either."""
     made = client.conversations.create()
-    with client.responses.create(model="m", input="A story!", conversation=made.id, store=store, stream=True) as events:
+    model.say("Once.")
+    with client.responses.create(
+        model=name, input="A story!", conversation=made.id, store=store, stream=True
+    ) as events:
         next(iter(events))
         for asked in ("Another?", "A story!"):
             with pytest.raises(ConflictError) as caught:
@@ -195,10 +201,11 @@ def test_two_responses_do_not_run_in_one_conversation(client: OpenAI, *, store: 
             assert "Another process is currently operating on this conversation." in caught.value.message
         with pytest.raises(ConflictError):
             client.conversations.items.create(made.id, items=[{"role": "user", "content": "x"}])
+        model.stop()
         for _ in events:
             pass
     ask(client, made.id, "json", "Another?")
-    kept = ["A story!", STORY] if store else []
+    kept = ["A story!", "Once."] if store else []
     assert [*kept, "Another?", "Yes."] == texts(client, made.id)
 
 
@@ -211,10 +218,10 @@ def test_a_client_that_leaves_lets_its_conversation_go(client: OpenAI) -> None:
     assert "Yes." == trying.responses.create(model="m", input="Next?", conversation=made.id).output_text
 
 
-def test_a_run_that_is_cancelled_lets_its_conversation_go(client: OpenAI) -> None:
+def test_a_run_that_is_cancelled_lets_its_conversation_go(client: OpenAI, name: str, model: Model) -> None:
     """What it was asked stays."""
     made = client.conversations.create()
-    response = client.responses.create(model="m", input="A story!", conversation=made.id, background=True)
+    response = client.responses.create(model=name, input="A story!", conversation=made.id, background=True)
     with pytest.raises(ConflictError):
         ask(client, made.id, "json", "Another?")
     assert "cancelled" == client.responses.cancel(response.id).status

@@ -16,7 +16,7 @@ from openai import APIStatusError, OpenAI
 from tests.acceptance.operating import configured, operating, working
 from tests.http.following import eventually
 from tests.patient import HANG_SECONDS, get, post
-from tests.servers import free_port
+from tests.servers import reserved_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -169,9 +169,9 @@ def test_a_worker_that_is_told_twice_gives_its_runs_back_at_once(
     config = tmp_path / "antiphon.toml"
     shared = f'store = {{ url = "{postgres_server.url}" }}\nbackground = {{ drain_seconds = 600 }}\n'
     config.write_text(f"{shared}{SCRIPT}")
-    watched, port = tmp_path / "watched.toml", free_port()
-    watched.write_text(f"{shared}metrics = {{ enabled = true, port = {port} }}\n{SCRIPT}")
-    with operating(config, "--no-worker") as server:
+    watched = tmp_path / "watched.toml"
+    with reserved_port() as port, operating(config, "--no-worker") as server:
+        watched.write_text(f"{shared}metrics = {{ enabled = true, port = {port} }}\n{SCRIPT}")
         job = post(f"{server.address}/v1/responses", json={"model": "m", "input": "job", "background": True}).json()
         with working(watched) as worker:
             eventually(server.address, job["id"], lambda response: bool(response["output"]))

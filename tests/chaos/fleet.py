@@ -14,7 +14,7 @@ from tests.chaos.crashing import FOLDER, KILLED, Points
 from tests.chaos.tools import Book
 from tests.command import ROOT
 from tests.patient import HANG_SECONDS
-from tests.servers import free_port
+from tests.servers import reserved_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,12 +30,13 @@ EXPECTED = {0, -signal.SIGKILL, KILLED}
 class Node:
     """A process, and the thread that starts it again. ``url`` is where it answers; a worker does not."""
 
-    def __init__(self, kind: Literal["serve", "api", "worker"], *, config: Path, folder: Path, number: int) -> None:
+    def __init__(
+        self, kind: Literal["serve", "api", "worker"], *, config: Path, folder: Path, number: int, port: int
+    ) -> None:
         self.kind = kind
         self.name = f"{kind}{number}"
         self.codes: list[int] = []
         self.log = folder / f"{self.name}.log"
-        port = free_port()
         self.url = "" if kind == "worker" else f"http://127.0.0.1:{port}"
         where = ["worker"] if kind == "worker" else ["serve", "--port", str(port)]
         only = ["--no-worker"] if kind == "api" else []
@@ -122,8 +123,12 @@ def fleet(*kinds: Literal["serve", "api", "worker"], config: str, folder: Path) 
     """Processes of these kinds with a configuration, kept alive until the end."""
     file = folder / "antiphon.toml"
     file.write_text(config)
-    nodes = [Node(kind, config=file, folder=folder, number=number) for number, kind in enumerate(kinds)]
     with ExitStack() as kept:
+        ports = [kept.enter_context(reserved_port()) for _ in kinds]  # of each, also while it is away
+        nodes = [
+            Node(kind, config=file, folder=folder, number=number, port=port)
+            for number, (kind, port) in enumerate(zip(kinds, ports, strict=True))
+        ]
         for node in nodes:
             kept.callback(node.close)
             node.start()

@@ -11,6 +11,7 @@ import aiohttp
 
 from tests import servers
 from tests.chaos.clients import Caller
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
@@ -28,8 +29,8 @@ LONG = (("count",), ("look",), ("count", "look"), ("count",), ("look", "count"))
 SHORT = (("count",), ("look",))
 """The calls with which the model ends each turn but the last."""
 
-SLOW = 2
-"""Words a second in the first turn of who asks for something slow."""
+SLOW = 600_000
+"""Milliseconds that pass after the first words to who asks for something slow: whoever breaks it off is in time."""
 
 
 def config(
@@ -44,7 +45,7 @@ def config(
         said += [f'{{ call = {{ name = "{name}", arguments = {{ number = {read} }} }} }}' for name in calls]
         replies.append(f"[[deployments.replies]]\noutputs = {read}\nsteps = [{', '.join(said)}]\n")
         read += len(calls)
-    slow = f'{replies[0]}when = "slow"\ntokens_per_second = {SLOW}\n'
+    slow = f'[[deployments.replies]]\nwhen = "slow"\nsteps = [{{ text = "{text}" }}, {{ pause_ms = {SLOW} }}]\n'
     return (
         f'[store]\nurl = "{url}"\n{store}\n'
         f"[background]\nmax_attempts = 50\n{background}\n"
@@ -66,7 +67,7 @@ def asking_sqlite(file: Path) -> Ask:
     """Run statements in a SQLite file, beside the process that serves it or without one."""
 
     def ask(sql: str) -> list[list[str]]:
-        with closing(sqlite3.connect(file, timeout=10)) as connection, connection:
+        with closing(sqlite3.connect(file, timeout=HANG_SECONDS)) as connection, connection:
             return [[str(value) for value in row] for row in connection.execute(sql)]
 
     return ask

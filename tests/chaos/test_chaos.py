@@ -16,6 +16,7 @@ import pytest
 
 from tests.chaos.fleet import EXPECTED, Fleet, fleet
 from tests.chaos.oracles import check_all_told, check_effects, check_told, tell
+from tests.chaos.scenarios import until
 from tests.chaos.stage import asking_postgres, asking_sqlite, calling, config, durable
 from tests.patient import STORY_SECONDS
 
@@ -97,7 +98,7 @@ async def check_all(fleet: Fleet, caller: Caller, readers: list[Reader], ask: As
     A client whose first answer was lost has asked twice: what it never heard of must be whole too.
     """
     await caller.answers()
-    assert [["ended"]] == ask("SELECT DISTINCT state FROM jobs")
+    await until(lambda: [["ended"]] == ask("SELECT DISTINCT state FROM jobs"), what="a run does not end")
     told = {id: await tell(caller, id) for (id,) in ask("SELECT id FROM responses")}
     assert {reader.id for reader in readers} <= told.keys()
     for reader in readers:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,26 +25,27 @@ if TYPE_CHECKING:
 ROGUE = (sys.executable, "-B", "-P", "-s", str(Path(rogue.__file__)))
 
 
-def children() -> list[int]:
+def children() -> set[int]:
     """The processes that this one has, zombies included."""
-    found: list[int] = []
+    found: set[int] = set()
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
         except OSError:
             continue  # it has ended
         if int(fields[1]) == os.getpid():
-            found.append(int(stat.parent.name))
+            found.add(int(stat.parent.name))
     return found
 
 
-def descriptors() -> list[str]:
+def descriptors() -> Counter[str]:
     """What this process has open. uvloop keeps a way to nowhere from its first process on, which does not count."""
-    found: list[str] = []
+    found: Counter[str] = Counter()
     for descriptor in Path("/proc/self/fd").iterdir():
         with suppress(FileNotFoundError):  # that of the listing itself
-            found.append(str(descriptor.readlink()))
-    return sorted(name for name in found if name != "/dev/null")
+            found[str(descriptor.readlink())] += 1
+    del found["/dev/null"]
+    return found
 
 
 @asynccontextmanager
@@ -51,7 +53,7 @@ async def rogues(
     config: Config | None = None, *, idle_seconds: float = 60.0, now: Callable[[], float] = time.monotonic
 ) -> AsyncGenerator[Documents]:
     """Documents whose children misbehave where a file says so; nothing of them is left."""
-    before = descriptors(), children()
+    opened, born = descriptors(), children()
     documents = Documents(config or Config(workers=2, seconds=20), command=ROGUE, idle_seconds=idle_seconds, now=now)
     try:
         with anyio.fail_after(STORY_SECONDS):
@@ -59,7 +61,7 @@ async def rogues(
     finally:
         await documents.aclose()
     with anyio.fail_after(HANG_SECONDS):
-        while before != (descriptors(), children()):
+        while descriptors() - opened or children() - born:  # what tests before this one let go of may go meanwhile
             await anyio.lowlevel.checkpoint()  # a loop closes pipes in its own time
 
 

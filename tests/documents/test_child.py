@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -150,11 +151,10 @@ def test_a_description_comes_from_perform(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.anyio
 async def test_a_sketch_is_drawn_by_a_child() -> None:
     """As large as it was ordered, over what lies beneath."""
-    server = Documents(Config())
-    assert Picture is type(await server.sketch(SketchOrder(SVG, 20, 10, format="jpeg")))
-    drawn = await server.sketch(SketchOrder(SVG, 20, 10), under=PNG)
-    assert ("image/png", 20, 10) == (drawn.media_type, drawn.width, drawn.height)
-    await server.aclose()
+    async with aclosing(Documents(Config())) as server:
+        assert Picture is type(await server.sketch(SketchOrder(SVG, 20, 10, format="jpeg")))
+        drawn = await server.sketch(SketchOrder(SVG, 20, 10), under=PNG)
+        assert ("image/png", 20, 10) == (drawn.media_type, drawn.width, drawn.height)
 
 
 def test_the_server_imports_no_parser() -> None:

@@ -23,7 +23,7 @@ from tests.patient import HANG_SECONDS
 
 pytestmark = pytest.mark.anyio
 
-PNG = saved(quarters(), "PNG")
+PNG, JPEG = saved(quarters(), "PNG"), saved(quarters(), "JPEG")
 LOGGER = "antiphon.documents.crew"
 
 
@@ -34,8 +34,13 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
 
 
 async def expect_the_next_works(documents: Documents) -> None:
-    """A sound picture is read."""
-    assert PNG is (await documents.picture(PNG, side=200)).content
+    """A sound picture is read, of a kind for which a child is needed."""
+    assert JPEG is (await documents.picture(JPEG, side=200)).content
+
+
+async def started(documents: Documents) -> None:
+    """Wait until there is a child: what it takes to start one counts for its first job."""
+    await documents.description(b"see")
 
 
 def actions(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -59,7 +64,7 @@ async def test_nothing_is_started_before_the_first_file() -> None:
     """A server that reads no files has no children."""
     before = children()
     async with rogues():
-        assert before == children()
+        assert children() <= before
 
 
 async def test_jobs_share_a_child() -> None:
@@ -86,9 +91,10 @@ async def test_a_job_whose_child_dies_is_tried_by_another(tmp_path: Path) -> Non
 
 async def test_a_job_that_hangs_ends_at_its_deadline() -> None:
     """Its process is killed."""
+    before = children()
     async with rogues(Config(workers=1, seconds=1)) as documents:
         assert ("timeout", "The file was not read within 1 seconds.") == await refused(documents.description(b"spin"))
-        await expect_the_next_works(documents)
+        assert children() <= before
 
 
 async def test_a_job_that_eats_memory_is_refused() -> None:
@@ -147,7 +153,7 @@ async def test_a_request_that_goes_away_frees_its_child(tmp_path: Path) -> None:
             group.start_soon(documents.description, b"hang:" + fifo)
             await opened(fifo)
             group.cancel_scope.cancel()
-        assert before == children()
+        assert children() <= before
         await expect_the_next_works(documents)
 
 
@@ -156,6 +162,7 @@ async def test_a_job_waits_for_its_turn_no_longer_than_for_its_file(tmp_path: Pa
     """While another holds the only child."""
     fifo = gate(tmp_path)
     async with rogues(Config(workers=1, seconds=2)) as documents, anyio.create_task_group() as group:
+        await started(documents)
 
         async def hang() -> None:
             assert "timeout" == (await refused(documents.description(b"hang:" + fifo)))[0]
@@ -186,15 +193,15 @@ async def test_the_job_of_another_is_not_touched(tmp_path: Path) -> None:
 
 async def test_fifty_jobs_at_once_are_all_done() -> None:
     """By two children, with some that kill theirs among them."""
-    pictures = [saved(quarters(100 + number, 80), "PNG") for number in range(50)]
+    pictures = [saved(quarters(100 + number, 80), "JPEG") for number in range(50)]
     async with rogues() as documents:
-        before = len(children())
+        before = children()
         widths = set[int]()
         peak = set[int]()
 
         async def read(content: bytes) -> None:
             widths.add((await documents.picture(content, side=200)).width)
-            peak.add(len(children()) - before)
+            peak.add(len(children() - before))
 
         async def die(number: int) -> None:
             assert "crashed" == (await refused(documents.description(b"die:%d" % number)))[0]
@@ -225,7 +232,7 @@ async def test_an_idle_child_ends_of_itself() -> None:
     async with rogues(idle_seconds=0.2) as documents:
         await expect_the_next_works(documents)
         with anyio.fail_after(HANG_SECONDS):
-            while children() != before:
+            while not children() <= before:
                 await anyio.lowlevel.checkpoint()
         await expect_the_next_works(documents)
 
@@ -288,7 +295,7 @@ async def test_after_the_end_there_are_no_children(tmp_path: Path) -> None:
         group.start_soon(hang)
         await opened(fifo)
         await documents.aclose()
-        assert before == children()
+        assert children() <= before
         assert ("busy", "The server is stopping.") == await refused(documents.picture(PNG, side=9))
 
 

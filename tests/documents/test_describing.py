@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
+
 import pytest
 from PIL import Image
 
@@ -46,13 +48,12 @@ def test_what_is_no_picture_has_no_description() -> None:
 @pytest.mark.anyio
 async def test_text_in_a_picture_is_read_by_a_child() -> None:
     """With the optional reader, within the memory that a child has."""
-    documents = Documents(Config(seconds=60, memory_mib=512))
-    content = saved(lettered("Invoice 4711\nTotal 1,234.50"), "PNG")
-    expected = '900x300 pixels, PNG, mostly white; text: "Invoice 4711 / Total 1,234.50"'
-    assert expected == await documents.description(content)
-    blank = saved(Image.new("RGB", (200, 100), "white"), "PNG")
-    assert "200x100 pixels, PNG, mostly white; no text was found" == await documents.description(blank)
-    await documents.aclose()
+    async with aclosing(Documents(Config(seconds=60, memory_mib=512))) as documents:
+        content = saved(lettered("Invoice 4711\nTotal 1,234.50"), "PNG")
+        expected = '900x300 pixels, PNG, mostly white; text: "Invoice 4711 / Total 1,234.50"'
+        assert expected == await documents.description(content)
+        blank = saved(Image.new("RGB", (200, 100), "white"), "PNG")
+        assert "200x100 pixels, PNG, mostly white; no text was found" == await documents.description(blank)
 
 
 @pytest.mark.slow

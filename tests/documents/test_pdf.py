@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from contextlib import aclosing
 from io import BytesIO
 
 import pytest
@@ -175,20 +176,18 @@ async def ended(documents: Documents, content: bytes) -> str:
 @pytest.mark.anyio
 async def test_bombs_end_by_limits() -> None:
     """Each is refused, or read as far as it goes; a sound document is read after it."""
-    documents = Documents(Config(workers=1, seconds=4, memory_mib=300), command=ROGUE)
-    for name, content in bombs().items():
-        assert await ended(documents, content) in ENDS, name
-        assert 1 == len((await documents.document(pdf(), filename=None, picture_side=None)).pages)
-    await documents.aclose()
+    async with aclosing(Documents(Config(workers=1, seconds=4, memory_mib=300), command=ROGUE)) as documents:
+        for name, content in bombs().items():
+            assert await ended(documents, content) in ENDS, name
+            assert 1 == len((await documents.document(pdf(), filename=None, picture_side=None)).pages)
 
 
 @pytest.mark.anyio
 async def test_a_refusal_comes_back_from_a_child() -> None:
     """With its words."""
-    documents = Documents(Config(max_pages=2))
     words = "The document has 3 pages; at most 2 are read."
-    assert ("too_many_pages", words) == await refused(documents.document(pdf(3), filename=None, picture_side=None))
-    await documents.aclose()
+    async with aclosing(Documents(Config(max_pages=2))) as documents:
+        assert ("too_many_pages", words) == await refused(documents.document(pdf(3), filename=None, picture_side=None))
 
 
 def test_a_page_without_text_stays_so_where_nothing_reads_pictures(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ async def test_nothing_is_started_before_the_first_grammar() -> None:
         assert f"The grammar is too long: at most {MOST_CHARACTERS} characters are allowed." == await refused(
             asked, regex("a" * (MOST_CHARACTERS + 1))
         )
-        assert before == children()
+        assert children() <= before
 
 
 async def test_a_grammar_is_checked_once() -> None:

@@ -14,7 +14,7 @@ from antiphon.http.auth import Config as Auth
 from antiphon.http.auth import Key
 from antiphon.telemetry.settings import Metrics
 from tests.patient import get, post, request
-from tests.servers import free_port
+from tests.servers import reserved_port
 from tests.serving import scripted, serving
 
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ def test_probes_and_figures_are_read_and_nothing_else() -> None:
 
 def test_figures_at_a_port_of_their_own_are_not_at_the_callers() -> None:
     """From this machine they need no key there; a web page that was given its name cannot read them."""
-    port = free_port()
-    with serving(counted(scripted(), Metrics(enabled=True, port=port))) as address:
+    with reserved_port() as port, serving(counted(scripted(), Metrics(enabled=True, port=port))) as address:
         apart = f"http://127.0.0.1:{port}"
         assert 404 == scrape(address).status_code
         assert "antiphon_requests_in_flight" in scraped(apart, key=None)

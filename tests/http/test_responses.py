@@ -221,7 +221,8 @@ def test_the_azure_client_is_answered(address: str) -> None:
         azure_endpoint=address, azure_ad_token_provider=lambda: "token", api_version="2025-04-01-preview"
     )
     for client in (keyed, tokened):
-        assert "Hello there." == client.responses.create(model="m", input="hi").output_text
+        with client:
+            assert "Hello there." == client.responses.create(model="m", input="hi").output_text
 
 
 def test_the_deployment_of_the_path_answers(address: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import threading
+import time
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any  # JSON
@@ -16,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from antiphon.config import Config, Server
 from antiphon.http import server
 from tests import patient
+from tests.http.following import LOOK_SECONDS
 from tests.patient import HANG_SECONDS
 from tests.serving import MEMORY, scripted, serving
 from tests.upstreams import listening
@@ -181,9 +183,8 @@ def _shapes(address: str) -> list[str]:
 
 def _eventually(url: str) -> Any:
     """What a URL answers once it is there."""
-    for _ in range(200):
-        answer = patient.get(url)
-        if answer.status_code == 200:
-            return answer.json()
-        threading.Event().wait(0.02)
-    raise AssertionError(url)
+    end = time.monotonic() + HANG_SECONDS
+    while (answer := patient.get(url)).status_code != 200:
+        assert time.monotonic() < end, url
+        time.sleep(LOOK_SECONDS)  # a client that polls
+    return answer.json()

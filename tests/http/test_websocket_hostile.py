@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -35,6 +36,8 @@ from tests.upstreams import listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.conducting import Models
 
 CREATE = b'{"type":"response.create","model":"m","input":"hi","store":false}'
 GOING_AWAY, PROTOCOL_ERROR, INVALID, POLICY, TOO_BIG, RESTARTING = 1001, 1002, 1007, 1008, 1009, 1012
@@ -305,41 +308,44 @@ def test_a_connection_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told["error"]["message"].endswith("Create a new websocket connection to continue.")
 
 
-def test_a_response_that_runs_is_not_cut_off_by_the_end_of_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_response_that_runs_is_not_cut_off_by_the_end_of_its_connection(
+    models: Models, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is said to its end; what is asked for meanwhile is refused, and what waited as well."""
-    hurried(monkeypatch, life_seconds=0.3)
-    slow = {"steps": [{"text": "begun "}, {"pause_ms": 900}, {"text": "ended"}]}
-    with serving(scripted(slow)) as address, talking(address) as talk:
-        talk.create()
-        talk.create(stream_id="b")
-        talk.create()
+    hurried(monkeypatch, life_seconds=1.5)
+    one, two = f"{name} one", f"{name} two"
+    with serving(Config(store=MEMORY, deployments=[models.deployment])) as address, talking(address) as talk:
+        talk.create(model=one)
+        talk.create(model=two, stream_id="b")
+        talk.create(model=one)
         heard = talk.until("error")
-        talk.create(stream_id="c")
+        talk.create(model=one, stream_id="c")
         heard += talk.until("error")
+        for each in (one, two):
+            models[each].say("begun and ended")
+            models[each].stop()
         heard += talk.until("error")
         assert GOING_AWAY == talk.closed()
     refusals = [each for each in heard if each["type"] == "error"]
     assert ["websocket_connection_limit_reached"] * 3 == [each["error"]["code"] for each in refusals]
     assert [None, "c", None] == [each.get("stream_id") for each in refusals]
     ends = [each for each in heard if each["type"] == "response.completed"]
-    assert ["begun ended"] * 2 == [text(each) for each in ends]
+    assert ["begun and ended"] * 2 == [text(each) for each in ends]
 
 
 def test_a_server_that_stops_closes_its_connections() -> None:
     """One that is idle at once; on one with a response this gets its terminal event first, as a stream does."""
-    with endless() as config, serving(replace(config, server=Server(drain_seconds=1))) as address:
-        idle, busy = talking(address), talking(address)
-        quiet, talk = idle.__enter__(), busy.__enter__()
-        talk.create()
-        talk.create()
-        talk.until("response.output_text.delta")
-    try:
-        assert RESTARTING == quiet.closed()
-        events = talk.until("response.failed", "response.incomplete", "response.completed")
-        assert RESTARTING == talk.closed()
-    finally:
-        idle.__exit__(None, None, None)
-        busy.__exit__(None, None, None)
+    with endless() as config:
+        with serving(replace(config, server=Server(drain_seconds=1))) as address, ExitStack() as opened:
+            quiet, talk = (opened.enter_context(talking(address)) for _ in range(2))
+            talk.create()
+            talk.create()
+            talk.until("response.output_text.delta")
+            rest = opened.pop_all()
+        with rest:
+            assert RESTARTING == quiet.closed()
+            events = talk.until("response.failed", "response.incomplete", "response.completed")
+            assert RESTARTING == talk.closed()
     assert "response.failed" == events[-1]["type"]
     assert [503] == [event["status"] for event in events if event["type"] == "error"]
 
@@ -347,9 +353,9 @@ def test_a_server_that_stops_closes_its_connections() -> None:
 def test_a_client_that_answers_no_pings_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection whose other end is gone without a word is closed; one that answers stays."""
     monkeypatch.setattr(server, "PING_SECONDS", 0.05)
-    monkeypatch.setattr(server, "PONG_SECONDS", 0.3)
+    monkeypatch.setattr(server, "PONG_SECONDS", 1.0)
     with serving(scripted()) as address, talking(address) as dead, talking(address) as alive:
-        for _ in range(12):
+        for _ in range(30):
             opcode, payload = alive.hear_frame()
             assert PING == opcode
             alive.frame(PONG, payload)

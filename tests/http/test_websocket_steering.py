@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any  # JSON
 import pytest
 
 from antiphon.config import Config
+from tests.conducting import DONE
 from tests.http.talking import TERMINAL, Talk, hurried, talking, text
 from tests.serving import MEMORY, serving
 
@@ -204,7 +205,7 @@ def test_no_more_bytes_wait_than_a_message_may_have(models: Models, name: str, m
 def finish(model: Model, reason: str = "stop") -> None:
     """Say that this was all, and be left: of a response that was steered nothing more is heard."""
     model._chunk({}, reason)
-    model.cues.put(b"data: [DONE]\n\n")
+    model.cues.put((DONE, False))
     model.gone()
 
 

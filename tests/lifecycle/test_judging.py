@@ -11,6 +11,7 @@ import pytest
 from antiphon.config import Config
 from antiphon.lifecycle.judging import LONGEST_ANSWER, DeploymentJudge, EndpointJudge, JudgeError
 from antiphon.wiring import read_deployments
+from tests.patient import HANG_SECONDS
 from tests.upstreams import listening
 
 pytestmark = pytest.mark.anyio
@@ -44,7 +45,7 @@ def answering(body: bytes, status: int = 200, **headers: str) -> type[BaseHTTPRe
 
 async def verdict(url: str) -> dict[str, str]:
     """What an endpoint says."""
-    judge = EndpointJudge(f"{url}?sig=secret", key="secret", seconds=5.0)
+    judge = EndpointJudge(f"{url}?sig=secret", key="secret", seconds=HANG_SECONDS)
     try:
         return {**await judge.found("Hi", "prompt", WANTED)}
     finally:

@@ -115,7 +115,7 @@ async def test_what_is_not_put_away_in_time_stays_where_it_is(
     database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """All that comes later as well, without another try; and the operator is told once."""
-    monkeypatch.setattr(patience, "PUTTING_SECONDS", 0.5)
+    monkeypatch.setattr(patience, "PUTTING_SECONDS", 1.5)
     storage = Silent(takes=3)
     await storage.delete(["a/b"])  # it is open from now on
     shelf = Shelf(storage, Erasing(database, clock), clock)
@@ -162,7 +162,7 @@ async def test_what_was_kept_before_and_cannot_be_read_now_holds_up_nothing(
     database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is told as it was."""
-    monkeypatch.setattr(patience, "PUTTING_SECONDS", 0.5)
+    monkeypatch.setattr(patience, "PUTTING_SECONDS", 1.5)
 
     class Unread(Blobs):
         async def read(self, key: str) -> bytes:

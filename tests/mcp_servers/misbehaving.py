@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING
 
 from tests.mcp_servers.rogue import GOOD_RESULT, GOOD_TOOL, LOOK_SECONDS, Answers, Strays, listening, welcome
 from tests.mcp_servers.watched import Rogue
+from tests.patient import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 HUGE_BYTES = 50_000_000
 MANY_TOOLS = 5_000
-ANSWER_SECONDS = 2.0
+ANSWER_SECONDS = HANG_SECONDS
 DRIP_SECONDS = 1.0
 COMMENT_SECONDS = 0.05
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 from aiohttp import web
 
-from antiphon.outbound import Config, Outbound, OutboundError, Reason
+from antiphon.outbound import OutboundError, Reason
+from antiphon.outbound import line as line_module
 from antiphon.outbound.line import DRAINED_BYTES, NotSentError
 from tests.outbound.test_outbound import Names, outbound
 from tests.patient import HANG_SECONDS
@@ -149,8 +150,11 @@ async def test_a_line_keeps_its_connection() -> None:
         }
 
 
-async def test_an_answer_that_is_read_in_part_keeps_the_connection_if_its_end_is_near() -> None:
+async def test_an_answer_that_is_read_in_part_keeps_the_connection_if_its_end_is_near(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """What remains is drained."""
+    monkeypatch.setattr(line_module, "DRAINING_SECONDS", HANG_SECONDS)
     async with place() as server, line(server) as opened:
         for _ in range(3):
             reply = await post(opened, server.url("/ends"))
@@ -229,19 +233,13 @@ async def test_a_redirect_is_not_followed_and_a_cookie_not_kept() -> None:
 
 async def test_a_server_that_is_not_there_is_unreachable() -> None:
     """Nothing was sent."""
-    async with place() as server:
-        gone = server.url()
-    way = Outbound(Config(allow_private=["127.0.0.1"]))
-    opened = await way.line(gone)
-    assert ("unreachable", True) == await reason(opened, gone)
-    await opened.aclose()
-    await way.aclose()
+    async with outbound("127.0.0.1") as way, aclosing(await way.line("http://127.0.0.1:1/")) as opened:
+        assert ("unreachable", True) == await reason(opened, "http://127.0.0.1:1/")
 
 
 async def test_a_line_to_no_url_cannot_be_opened() -> None:
     """It is told before anything is dialled."""
-    way = Outbound(Config())
-    with pytest.raises(OutboundError) as refused:
-        await way.line("ftp://files.example/")
+    async with outbound() as way:
+        with pytest.raises(OutboundError) as refused:
+            await way.line("ftp://files.example/")
     assert refused.value.reason == "bad_url"
-    await way.aclose()

@@ -41,6 +41,15 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 SECRET = "hunter2"
+MEETING = """
+    DO $$ BEGIN
+        PERFORM pg_advisory_xact_lock_shared(1);
+        WHILE (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1) < 2 LOOP
+            PERFORM pg_sleep(0.01);
+        END LOOP;
+    END $$
+"""
+"""Waits until another transaction has come as far."""
 TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE '{}%'"
 
 
@@ -160,7 +169,8 @@ async def test_transactions_that_wait_for_each_other_are_both_made(opened: Datab
         nonlocal turns
         turns += 1
         yield Statement("UPDATE lineages SET tip = tip + 1 WHERE id = :id", {"id": first})
-        yield Statement("SELECT pg_sleep(0.2)")
+        if turns <= 2:
+            yield Statement(MEETING)
         yield Statement("UPDATE lineages SET tip = tip + 1 WHERE id = :id", {"id": second})
 
     await opened.transaction(partial(add, 1, 2))

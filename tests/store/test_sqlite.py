@@ -75,7 +75,7 @@ async def test_saves_that_wait_together_share_one_commit(traced: Database, state
     with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             group.start_soon(traced.transaction, gate.pass_through)
-            await anyio.to_thread.run_sync(gate.entered.wait, 5)
+            await anyio.to_thread.run_sync(gate.entered.wait, HANG_SECONDS)
             for number in range(100):
                 group.start_soon(save, store, f"r{number}")
             await anyio.wait_all_tasks_blocked()
@@ -124,7 +124,7 @@ async def test_a_transaction_that_fails_does_not_fail_its_neighbours(traced: Dat
     with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             group.start_soon(traced.transaction, gate.pass_through)
-            await anyio.to_thread.run_sync(gate.entered.wait, 5)
+            await anyio.to_thread.run_sync(gate.entered.wait, HANG_SECONDS)
             group.start_soon(save, store, "before")
             group.start_soon(fails, Conflict, partial(save, store, "r1"))
             group.start_soon(fails, LookupError, partial(traced.transaction, stumble))
@@ -143,7 +143,7 @@ async def test_a_save_that_was_given_up_before_it_began_is_not_made(traced: Data
     with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             group.start_soon(traced.transaction, gate.pass_through)
-            await anyio.to_thread.run_sync(gate.entered.wait, 5)
+            await anyio.to_thread.run_sync(gate.entered.wait, HANG_SECONDS)
             async with anyio.create_task_group() as leaving:
                 leaving.start_soon(save, store, "r1")
                 await anyio.wait_all_tasks_blocked()
@@ -161,7 +161,7 @@ async def test_nobody_waits_for_ever(traced: Database, monkeypatch: pytest.Monke
     with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             group.start_soon(traced.transaction, gate.pass_through)
-            await anyio.to_thread.run_sync(gate.entered.wait, 5)
+            await anyio.to_thread.run_sync(gate.entered.wait, HANG_SECONDS)
             monkeypatch.setattr(sqlite, "DEADLINE", 0.01)
             with pytest.raises(StoreUnavailable, match="did not answer"):
                 await save(store, "r1")
@@ -178,7 +178,7 @@ async def test_reading_waits_for_no_writer(traced: Database) -> None:
     with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as group:
             group.start_soon(traced.transaction, gate.pass_through)
-            await anyio.to_thread.run_sync(gate.entered.wait, 5)
+            await anyio.to_thread.run_sync(gate.entered.wait, HANG_SECONDS)
             assert await store.response("r1", tenant="a") is not None
             gate.opened.set()
 

@@ -56,7 +56,7 @@ def test_warnings_are_lines_as_well(capsys: pytest.CaptureFixture[str]) -> None:
     before, level = root.handlers[:], root.level
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("always")
+            warnings.simplefilter("always", DeprecationWarning)  # what others leave open is told where it belongs
             log_to_stderr("info")
             warnings.warn("old", DeprecationWarning, stacklevel=1)
     finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import aclosing
-from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
@@ -17,11 +16,8 @@ from antiphon.core.turn import Hints, Thinking, Turn
 from antiphon.protocol.content import InputText, OutputText
 from antiphon.protocol.items import Message, ReasoningItem
 from antiphon.protocol.settings import Reasoning
-from tests.backends.upstream.raw_server import CHUNKED, answering, raw_server
+from tests.backends.upstream.raw_server import CHUNKED, Peer, answering, raw_server
 from tests.patient import HANG_SECONDS
-
-if TYPE_CHECKING:
-    from tests.backends.upstream.raw_server import Peer
 
 pytestmark = pytest.mark.anyio
 
@@ -60,10 +56,9 @@ async def hear(backend: ChatCompletions, turn: Turn = TURN) -> list[Delta]:
 async def test_a_model_is_asked_and_heard() -> None:
     """The request carries the key and the turn; the answer comes as deltas."""
     async with raw_server(answering(CHUNKED + HELLO + STOP + DONE + END)) as server:
-        backend = ChatCompletions(
-            Config(base_url=f"{server.url}/v1", api_key="k-1", model="m", headers={"x-team": "a"})
-        )
-        assert [Text("Hello"), Finish("stop")] == await hear(backend)
+        config = Config(base_url=f"{server.url}/v1", api_key="k-1", model="m", headers={"x-team": "a"})
+        async with aclosing(ChatCompletions(config)) as backend:
+            assert [Text("Hello"), Finish("stop")] == await hear(backend)
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /v1/chat/completions HTTP/1.1\r\n")
     assert b"authorization: Bearer k-1\r\n" in head + b"\r\n"
@@ -75,8 +70,9 @@ async def test_azure_is_asked_in_its_own_way() -> None:
     """The version joins the URL and the key has a header of its own."""
     async with raw_server(answering(CHUNKED + STOP + DONE + END)) as server:
         url = f"{server.url}/openai/deployments/d"
-        backend = ChatCompletions(Config(base_url=url, api_key="k-1", api_version="2024-10-21"))
-        await hear(backend)
+        config = Config(base_url=url, api_key="k-1", api_version="2024-10-21")
+        async with aclosing(ChatCompletions(config)) as backend:
+            await hear(backend)
     head = server.requests[0].partition(b"\r\n\r\n")[0]
     assert head.startswith(b"POST /openai/deployments/d/chat/completions?api-version=2024-10-21 HTTP/1.1\r\n")
     assert b"api-key: k-1" in head
@@ -112,8 +108,9 @@ async def test_a_connection_is_used_again() -> None:
     assert (1, 2) == (len(server.peers), len(server.requests))
 
 
-async def test_what_follows_the_end_is_skipped() -> None:
+async def test_what_follows_the_end_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     """A late word after ``[DONE]`` is not heard, and does not cost the connection."""
+    monkeypatch.setattr("antiphon.backends.upstream.replies.DRAIN_SECONDS", HANG_SECONDS)
 
     async def script(peer: Peer) -> None:
         for _ in range(2):
@@ -216,12 +213,9 @@ async def test_an_upstream_that_dies_in_the_middle_raises_after_what_it_said() -
 
 async def test_an_upstream_that_is_not_there_is_unavailable() -> None:
     """A refused connection."""
-    async with raw_server(answering()) as server:
-        url = server.url
-    backend = ChatCompletions(Config(base_url=url))
-    with pytest.raises(UpstreamError) as caught:
-        await hear(backend)
-    await backend.aclose()
+    async with aclosing(ChatCompletions(Config(base_url="http://127.0.0.1:1"))) as backend:
+        with pytest.raises(UpstreamError) as caught:
+            await hear(backend)
     assert caught.value.fault == "unavailable"
 
 
@@ -381,7 +375,7 @@ async def test_a_tokenizer_that_is_slow_is_given_up(monkeypatch: pytest.MonkeyPa
     """A count is not worth waiting for."""
     monkeypatch.setattr("antiphon.backends.upstream.replies.COUNT_SECONDS", 0.05)
     async with (
-        raw_server(answering()) as server,
+        raw_server(Peer.drained) as server,
         aclosing(ChatCompletions(Config(base_url=server.url, tokenizer="vllm"))) as backend,
     ):
         with pytest.raises(UpstreamError) as caught:

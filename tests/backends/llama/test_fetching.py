@@ -126,7 +126,7 @@ def test_two_processes_do_not_fetch_twice(tmp_path: Path) -> None:
         first.begun.wait(HANG_SECONDS)
         two = pool.submit(fetch, MODEL, tmp_path, sources=[second])
         first.gate.set()
-        assert one.result(5) == two.result(5)
+        assert one.result(HANG_SECONDS) == two.result(HANG_SECONDS)
     assert second.given == []
 
 
@@ -139,7 +139,7 @@ def test_the_patience_with_another_process_ends(tmp_path: Path) -> None:
         with pytest.raises(BusyError, match="Another process"):
             fetch(MODEL, tmp_path, patience=0)
         first.gate.set()
-        one.result(5)
+        one.result(HANG_SECONDS)
 
 
 def test_a_disk_that_is_too_full_is_told_before_anything_is_fetched(tmp_path: Path) -> None:

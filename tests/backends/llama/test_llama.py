@@ -124,7 +124,7 @@ async def test_after_a_crash_the_next_turn_is_answered(tmp_path: Path) -> None:
     house = House(tmp_path, spoken("x"))
     await house.hear(Turn(ITEMS))
     os.kill(house.backend.pid or 0, signal.SIGKILL)
-    await house.backend._child.ended(5)
+    await house.backend._child.ended(HANG_SECONDS)
     assert await house.hear(Turn(ITEMS)) == [[Text("x")], [Finish()]]
     assert len(house.connected) == 2
     assert house.asked.closed == 1

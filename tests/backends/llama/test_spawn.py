@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 LOAD = Load(path="x.gguf", context=256, parallel=1, threads=1)
 
 
-def child(mode: str, *, path: str = "x.gguf", load_seconds: float = 5.0) -> Child:
+def child(mode: str, *, path: str = "x.gguf", load_seconds: float = HANG_SECONDS) -> Child:
     """A child in that mode."""
     keys = iter("abcdef")
     load = replace(LOAD, path=path)
@@ -69,7 +69,7 @@ async def test_a_killed_process_is_started_again_with_a_new_key(caplog: pytest.L
     with anyio.fail_after(HANG_SECONDS):
         assert await one.access() == Access("http://127.0.0.1:9/a", "a")
         os.kill(one.pid or 0, signal.SIGKILL)
-        assert await one.ended(5) == -signal.SIGKILL
+        assert await one.ended(HANG_SECONDS) == -signal.SIGKILL
         assert await one.access() == Access("http://127.0.0.1:9/b", "b")
         await one.aclose()
     assert ["model process ended"] == [record.message for record in caplog.records if record.levelno == logging.WARNING]
@@ -81,11 +81,15 @@ async def test_a_caller_that_leaves_does_not_stop_the_loading(tmp_path: Path) ->
     os.mkfifo(gate)
     one = child("gate", path=str(gate))
     with anyio.fail_after(HANG_SECONDS):
-        with anyio.move_on_after(0.3):
-            await one.access()
+        async with anyio.create_task_group() as group:
+            group.start_soon(one.access)
+            writing = await anyio.to_thread.run_sync(gate.open, "w")  # the child has opened it: the model is loading
+            group.cancel_scope.cancel()
         begun = one.pid
-        await anyio.to_thread.run_sync(gate.write_text, "open")
+        with writing:
+            writing.write("open")
         await one.access()
+    assert begun is not None
     assert begun == one.pid
     await one.aclose()
 

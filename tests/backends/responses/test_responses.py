@@ -71,8 +71,9 @@ def lines_of(request: bytes) -> set[str]:
 async def test_a_model_is_asked_and_heard() -> None:
     """The request carries the key and the turn; the answer comes as deltas."""
     async with raw_server(answering(STREAM)) as server:
-        backend = Responses(Config(base_url=f"{server.url}/v1", api_key="k-1", model="m", headers={"x-team": "a"}))
-        assert [Text("Hello"), Finish("stop")] == await hear(backend)
+        config = Config(base_url=f"{server.url}/v1", api_key="k-1", model="m", headers={"x-team": "a"})
+        async with aclosing(Responses(config)) as backend:
+            assert [Text("Hello"), Finish("stop")] == await hear(backend)
     expected = {"POST /v1/responses HTTP/1.1", "authorization: Bearer k-1", "x-team: a"}
     assert expected <= lines_of(server.requests[0])
     body = json.loads(server.requests[0].partition(b"\r\n\r\n")[2])
@@ -95,14 +96,17 @@ async def test_the_key_travels_as_the_upstream_wants_it(settings: dict[str, obje
     """Azure has a version in the URL and a header of its own for the key."""
     async with raw_server(answering(STREAM)) as server:
         config = msgspec.convert({"base_url": server.url, "api_key": "k-1", **settings}, Config)
-        await hear(Responses(config))
+        async with aclosing(Responses(config)) as backend:
+            await hear(backend)
     assert {*lines} <= lines_of(server.requests[0])
 
 
 async def test_the_query_of_the_base_url_is_kept() -> None:
     """Whatever a gateway wants to read there."""
     async with raw_server(answering(STREAM)) as server:
-        await hear(Responses(Config(base_url=f"{server.url}/openai/v1?api-version=preview")))
+        config = Config(base_url=f"{server.url}/openai/v1?api-version=preview")
+        async with aclosing(Responses(config)) as backend:
+            await hear(backend)
     assert "POST /openai/v1/responses?api-version=preview HTTP/1.1" in lines_of(server.requests[0])
 
 
@@ -256,12 +260,9 @@ async def test_an_upstream_that_dies_in_the_middle_raises_after_what_it_said() -
 
 async def test_an_upstream_that_is_not_there_is_unavailable() -> None:
     """A refused connection."""
-    async with raw_server(answering()) as server:
-        url = server.url
-    backend = Responses(Config(base_url=url))
-    with pytest.raises(UpstreamError) as caught:
-        await hear(backend)
-    await backend.aclose()
+    async with aclosing(Responses(Config(base_url="http://127.0.0.1:1"))) as backend:
+        with pytest.raises(UpstreamError) as caught:
+            await hear(backend)
     assert caught.value.fault == "unavailable"
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-import socket
 import ssl
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 PEM = Path(__file__).parent / "localhost.pem"  # a key that guards nothing, and its own certificate for "localhost"
+NOBODYS = ".".join(["nowhere"] * 40)  # too long for a name, which is known without a network
 BUSY = b"HTTP/1.1 503 Busy\r\ncontent-length: 4\r\n"
 
 
@@ -51,8 +51,8 @@ async def connected(url: str, **settings: float) -> AsyncGenerator[Upstream, Non
         url,
         headers={"authorization": "Bearer K"},
         attempts=int(settings.get("attempts", 1)),
-        connect_seconds=settings.get("connect_seconds", 5.0),
-        idle_seconds=settings.get("idle_seconds", 5.0),
+        connect_seconds=settings.get("connect_seconds", HANG_SECONDS),
+        idle_seconds=settings.get("idle_seconds", HANG_SECONDS),
     )
     try:
         with anyio.fail_after(HANG_SECONDS):
@@ -285,23 +285,15 @@ async def test_a_server_that_falls_silent_is_a_timeout(said: bytes) -> None:
         assert len(server.requests) == 1
 
 
-def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "nowhere.invalid"])
+@pytest.mark.parametrize("host", ["127.0.0.1", NOBODYS], ids=["refused", "unknown"])
 async def test_a_server_that_is_not_there_is_asked_three_times(host: str) -> None:
     """Refused connections and unknown names are tried again with pauses, then reported as unavailable."""
     pauses = Pauses()
-    client = Upstream(f"http://{host}:{free_port()}", headers={}, pause=pauses)
-    with pytest.raises(UpstreamError) as absent:
-        await ask(client)
+    async with aclosing(Upstream(f"http://{host}:1", headers={}, pause=pauses)) as client:
+        with pytest.raises(UpstreamError) as absent:
+            await ask(client)
     assert ("unavailable", [(1, None), (2, None)]) == (absent.value.fault, pauses)
     assert host not in str(absent.value)
-    await client.aclose()
 
 
 @pytest.mark.parametrize(
@@ -322,14 +314,12 @@ async def test_a_request_without_an_answer_is_sent_again(
 ) -> None:
     """Before the first byte of a usable answer the client asks again, and waits as it was told."""
     pauses = Pauses()
-    async with raw_server(*scripts) as server:
-        client = Upstream(server.url, headers={}, pause=pauses)
+    async with raw_server(*scripts) as server, aclosing(Upstream(server.url, headers={}, pause=pauses)) as client:
         with anyio.fail_after(HANG_SECONDS):
             assert await ask(client) == (200, b"ok")
         assert paused == pauses
         assert {server.requests[0]} == set(server.requests)
         assert server.requests[0].startswith(b"POST /x HTTP/1.1\r\n")
-        await client.aclose()
 
 
 @pytest.mark.parametrize(
@@ -351,11 +341,12 @@ async def test_other_answers_are_handed_out_at_once(answer: bytes, status: int) 
 async def test_the_last_attempt_is_handed_out_whatever_it_is() -> None:
     """A server that stays busy has its own words handed out."""
     pauses = Pauses()
-    async with raw_server(answering(*[BUSY + b"\r\nbusy"] * 3)) as server:
-        client = Upstream(server.url, headers={}, attempts=3, pause=pauses)
+    async with (
+        raw_server(answering(*[BUSY + b"\r\nbusy"] * 3)) as server,
+        aclosing(Upstream(server.url, headers={}, attempts=3, pause=pauses)) as client,
+    ):
         assert await ask(client) == (503, b"busy")
         assert (3, 2, 1) == (len(server.requests), len(pauses), len(server.peers))
-        await client.aclose()
 
 
 async def test_after_the_head_nothing_is_sent_again() -> None:
@@ -430,10 +421,9 @@ async def test_a_request_says_what_it_should() -> None:
     """The base URL's path and query, Basic authorization, the length, and headers that replace others by name."""
     async with raw_server(answering(OK)) as server:
         url = f"http://us%40er:p%3Aw@127.0.0.1:{server.port}/openai/v1/?api-version=2026-01-01"
-        client = Upstream(url, headers={"X-Team": "a", "X-Kept": "b"})
-        with await client.post("/images/edits?n=1", b"{..}", headers={"x-team": "c", "Content-Type": "a/b"}):
-            head, _, body = server.requests[0].partition(b"\r\n\r\n")
-        await client.aclose()
+        async with aclosing(Upstream(url, headers={"X-Team": "a", "X-Kept": "b"})) as client:
+            with await client.post("/images/edits?n=1", b"{..}", headers={"x-team": "c", "Content-Type": "a/b"}):
+                head, _, body = server.requests[0].partition(b"\r\n\r\n")
         line, *fields = head.decode().split("\r\n")
         assert line == "POST /openai/v1/images/edits?api-version=2026-01-01&n=1 HTTP/1.1"
         assert dict(field.split(": ") for field in fields) == {

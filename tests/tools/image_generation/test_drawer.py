@@ -184,7 +184,10 @@ async def test_a_picture_that_nobody_has_time_to_look_at_is_no_bad_picture(way: 
     writer = Writer(HOUSE)
     with images_api() as server:
         deployment = {"backend": "images", "base_url": server.url} if way == "images" else {"backend": "svg"}
-        subjects = [subject(PICTURES[0], is_default=True)] if way == "an edit in svg" else []
-        told = await drawing(documents, deployment, subjects=subjects, writer=writer)
+        photo = encoded(Image.new("RGB", (32, 32)), "jpeg")
+        subjects = [subject(photo, is_default=True)] if way == "an edit in svg" else []
+        told = await drawing(
+            documents, deployment, subjects=subjects, writer=writer, tool=settings(output_format="jpeg")
+        )
     assert ("server_error", BUSY) == told.error
     assert {"images": 0, "svg": 1, "an edit in svg": 0}[way] == len(writer.turns)

@@ -138,7 +138,7 @@ def tools(seen: Seen) -> MCPServer:
         await ctx.report_progress(1, 2)
         seen.begun.set()
         try:
-            await anyio.sleep(20)
+            await anyio.sleep(HANG_SECONDS)
         except anyio.get_cancelled_exc_class():
             seen.cancelled.set()
             raise

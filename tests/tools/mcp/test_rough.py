@@ -27,16 +27,18 @@ EMPTY = b'{"jsonrpc":"2.0","id":"ID","result":{"content":[]}}'
 
 
 class Slow(Part):
-    """The part, whose client is slow."""
+    """The part, whose client is slow; ``telling`` is set when it is being told something."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Part, telling: anyio.Event) -> None:
         super().__init__(part.servers, part.audit)
         self.told: list[Phase] = []
+        self._telling = telling
 
     async def report(self, phase: Phase) -> None:
         """Take a phase."""
         await super().report(phase)
-        await anyio.sleep(0.5)
+        self._telling.set()
+        await anyio.sleep(0.5)  # it is slow: meanwhile the connection ends
         self.told.append(phase)
 
 
@@ -48,11 +50,13 @@ async def warm(under: Part, server: Rough) -> Server:
 
 
 class Spoils(Rough):
-    """Answers some calls with what cannot be read, while another is being made."""
+    """Answers some calls with what cannot be read, while another is being made: it waits until it may end."""
 
     def __init__(self, answer: bytes) -> None:
         super().__init__()
         self.spoilt = answer
+        self.begun = anyio.Event()
+        self.may_end = anyio.Event()
 
     async def call(self, message: Message, writer: asyncio.StreamWriter) -> None:
         """Call a tool."""
@@ -60,7 +64,8 @@ class Spoils(Rough):
             writer.write(self.spoilt.replace(b'"ID"', str(message["id"]).encode()))
             writer.close()
             return
-        await anyio.sleep(0.5)
+        self.begun.set()
+        await self.may_end.wait()
         await super().call(message, writer)
 
 
@@ -86,8 +91,9 @@ async def test_an_answer_that_cannot_be_read_harms_no_other_call(answer: bytes) 
 
         async with anyio.create_task_group() as group:
             group.start_soon(charge)
-            await anyio.sleep(0.2)
+            await server.begun.wait()
             assert 424 == getattr(item(await under.call(named, "other")).error, "code", None)
+            server.may_end.set()
         assert (["done"], 1, 1) == (outputs, server.times("charge"), server.times("initialize"))
 
 
@@ -98,7 +104,7 @@ class Breaks(RoughOlder):
         """Call a tool."""
         assert self.stream is not None
         self.stream.close()
-        await anyio.sleep(0.3)
+        await self.hang()
 
 
 async def test_a_call_under_which_the_session_ends_is_not_made_again() -> None:
@@ -182,14 +188,14 @@ class Deaf(Rough):
         await super().notified(message, writer)
 
 
-async def test_after_a_call_that_timed_out_nobody_new_uses_its_connection() -> None:
+async def test_after_a_call_that_timed_out_nobody_new_uses_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """It may be of no use; but the server is still told that the call is cancelled."""
-    async with rough(Deaf()) as server, part(call_seconds=1) as under:
-        named = await warm(under, server)
-        assert 408 == getattr(item(await under.call(named, "slow")).error, "code", None)
-        with anyio.fail_after(HANG_SECONDS):
-            assert "done" == (await under.call(named, "t")).output
-            await server.told.wait()
+    monkeypatch.setattr("antiphon.tools.mcp.connection.FAREWELL_SECONDS", wire.NOTICE_SECONDS)
+    async with rough(Deaf()) as server, part() as under:
+        patient = await warm(under, server)
+        assert 408 == getattr(item(await under.call(await under.impatient(server.url), "slow")).error, "code", None)
+        assert "done" == (await under.call(patient, "t")).output
+        await server.told.wait()
         assert 2 == server.times("initialize")
 
 
@@ -202,10 +208,10 @@ async def test_a_notification_that_is_not_taken_holds_up_the_connection_for_a_sh
             async with anyio.create_task_group() as group:
                 group.start_soon(under.call, named, "slow")
                 await server.begun.wait()
-                await anyio.sleep(0.1)
+                await anyio.wait_all_tasks_blocked()  # the second one waits until anything can be sent at all
                 began = anyio.current_time()
                 group.cancel_scope.cancel()
-            assert anyio.current_time() - began < wire.NOTICE_SECONDS / 2
+            assert anyio.current_time() - began < wire.NOTICE_SECONDS
         await server.told.wait()
         with anyio.fail_after(HANG_SECONDS):
             assert "done" == (await under.call(named, "t")).output
@@ -272,21 +278,25 @@ async def test_a_result_outlives_an_audit_whose_end_cannot_be_kept(caplog: pytes
 
 
 class Progresses(RoughOlder):
-    """Tells of progress, and breaks the connection."""
+    """Tells of progress, and breaks the connection while that is being told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.telling = anyio.Event()
 
     async def call(self, message: Message, writer: asyncio.StreamWriter) -> None:
         """Call a tool."""
         assert self.stream is not None
         self.stream.write(event(progress(message)))
         await self.stream.drain()
-        await anyio.sleep(0.2)
+        await self.telling.wait()
         self.stream.close()
 
 
 async def test_what_a_slow_client_is_being_told_is_told_though_the_connection_ends() -> None:
     """It has a number already."""
     async with rough(Progresses()) as server, part() as running:
-        under = Slow(running)
+        under = Slow(running, server.telling)
         named = await warm(under, server)
         assert 424 == getattr(item(await under.call(named, "t")).error, "code", None)
         assert ["response.mcp_call.in_progress", "response.mcp_call.failed"] == under.phases == under.told
@@ -310,7 +320,7 @@ class Resumes(Rough):
 
 async def test_the_rest_of_an_answer_is_asked_for_a_few_times_only() -> None:
     """A server that never sends it is left."""
-    async with rough(Resumes()) as server, part(call_seconds=20) as under:
+    async with rough(Resumes()) as server, part() as under:
         named = await warm(under, server)
         assert 424 == getattr(item(await under.call(named, "t")).error, "code", None)
         assert 4 == server.resumptions
