@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-SHORT = 1.0
+SHORT = 2.0
 """Seconds of a lease that a test waits for."""
 
 
@@ -326,6 +326,30 @@ async def test_a_worker_that_stops_lets_runs_end_and_gives_the_others_back(datab
     assert ["queued", "queued"] == [await process.jobs.state(each.seq) for each in (queued, late)]
     assert 0 == await process.attempts(queued)
     assert [(0,)] == await databases[0].fetch("SELECT count(*) FROM nodes", {})
+
+
+class Stopped(Jobs):
+    """Jobs whose worker is told to stop while it claims one."""
+
+    process: Process
+
+    async def claim(self, boot: str, *, limit: int) -> list[Claim]:
+        """See `Jobs.claim`."""
+        claims = await super().claim(boot, limit=limit)
+        if claims:
+            self.process.worker.stop()
+        return claims
+
+
+async def test_what_a_worker_that_stops_is_about_to_claim_it_gives_back(database: Troubled) -> None:
+    """At once, and not when it has drained: others may be free."""
+    speaker, jobs = Speaker(), Stopped(database)
+    jobs.process = process = Process(database, speaker, terms=Terms(lease=60.0, drain=600.0), jobs=jobs)
+    queued = await process.enqueue()
+    with anyio.fail_after(HANG_SECONDS):
+        await process.worker.run()
+    assert ([], "queued") == (speaker.turns, await process.jobs.state(queued.seq))
+    assert 0 == await process.attempts(queued)
 
 
 async def test_a_worker_that_is_hurried_gives_its_runs_back_at_once(database: Troubled) -> None:

@@ -130,10 +130,14 @@ class Worker:
         if free <= 0 or self._fence <= 0:  # what it claims now, another takes over
             return []
         try:
-            return await self._jobs.claim(self._boot, limit=free)
+            claims = await self._jobs.claim(self._boot, limit=free)
         except StoreUnavailable as error:
             log.warning("jobs cannot be claimed", extra={"action": "jobs_not_claimed", "error": str(error)})
             return []
+        if self._is_stopping:  # it was told so meanwhile
+            await self._give_back(claims)
+            return []
+        return claims
 
     def _begin(self, claim: Claim, group: asyncio.TaskGroup) -> None:
         if (older := self._runs.get(claim.seq)) is not None:  # lost, and not aware of it
@@ -252,9 +256,14 @@ class Worker:
             run.give_up()
         if left:
             await asyncio.wait([run.task for run in left if run.task is not None])
+            await self._give_back([run.claim for run in left])
+
+    async def _give_back(self, claims: list[Claim]) -> None:
+        """Let others have them at once; where that cannot be said, they find out when this worker is gone."""
+        if claims:
             with suppress(StoreUnavailable):
-                await self._jobs.release({run.claim.seq: run.claim.epoch for run in left})
-                self._waker.say("queued", [run.claim.seq for run in left])
+                await self._jobs.release({claim.seq: claim.epoch for claim in claims})
+                self._waker.say("queued", [claim.seq for claim in claims])
 
     # Words of others
 
