@@ -150,11 +150,16 @@ class SQLite:
             raise StoreUnavailable("The store is closed.")
         future: asyncio.Future[T] = self._loop.create_future()
         queue.put(_Work(ask, future))
+        deadline = self._loop.call_later(DEADLINE, _give_up, future)
         try:
-            async with asyncio.timeout(DEADLINE):
-                return await future
-        except TimeoutError as error:
-            raise StoreUnavailable(f"The store did not answer in {DEADLINE:.0f} s.") from error
+            return await future
+        finally:
+            deadline.cancel()
+
+
+def _give_up(future: asyncio.Future[T]) -> None:
+    if not future.done():
+        future.set_exception(StoreUnavailable(f"The store did not answer in {DEADLINE:.0f} s."))
 
 
 class _Work(Generic[T]):
@@ -169,7 +174,7 @@ class _Work(Generic[T]):
 
     def is_given_up(self) -> bool:
         """Whether nobody waits any more."""
-        return self._future.cancelled()
+        return self._future.done()
 
     def run(self, connection: sqlite3.Connection) -> None:
         """Do the work; the result is kept until it is settled."""

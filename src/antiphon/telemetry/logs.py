@@ -55,6 +55,7 @@ def log_to_stderr(level: str) -> None:
     stderr = logging.StreamHandler(sys.stderr)
     stderr.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[stderr], force=True)
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line tells of them
     logging.captureWarnings(capture=True)  # or they would be lines that are no JSON
     for chatty in ("asyncio", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
