@@ -32,8 +32,6 @@ WINDOW = 5
 SHORT = 12
 """Steps of the short runs. The first are not counted: there is no such chain behind them yet."""
 WARM = 4
-MOST_ROUNDS = 6
-"""A child that has read two hundred pictures ends, and what it took is counted no more."""
 TEXT = "text in its place"
 PAGE = "page"
 NOISY = "noisy page"
@@ -166,7 +164,7 @@ def driving() -> Contender:
 
 async def computer_step(stage: Stage, rounds: int) -> Samples:
     """Measure the CPU of a step, in milliseconds, with a screenshot and with a text in its place, on one server."""
-    return await steps_taken(stage, SHORT, rounds=min(MOST_ROUNDS, max(2, rounds // 2)))
+    return await steps_taken(stage, SHORT, rounds=max(2, rounds // 2))
 
 
 async def steps_taken(stage: Stage, steps: int, *, rounds: int) -> Samples:
@@ -181,10 +179,7 @@ async def steps_taken(stage: Stage, steps: int, *, rounds: int) -> Samples:
         for turn in range(-1, rounds):
             spent: dict[str, float] = {}
             for name, (model, look) in kinds.items():
-                server, children = await run_spent(
-                    stage, running, model, [look(turn * steps + n) for n in range(steps)]
-                )
-                spent |= {name: server + children, f"{name}: server": server, f"{name}: children": children}
+                spent[name] = await run_spent(stage, running, model, [look(turn * steps + n) for n in range(steps)])
             spent[ADDED] = spent[PAGE] - spent[TEXT]
             for name, figure in spent.items() if turn >= 0 else ():
                 samples.setdefault(name, []).append(figure)
@@ -193,8 +188,8 @@ async def steps_taken(stage: Stage, steps: int, *, rounds: int) -> Samples:
 
 async def run_spent(
     stage: Stage, running: Running, model: str, outputs: list[Screenshot] | list[str] | list[Screenshot | str]
-) -> tuple[float, float]:
-    """Make a run, and give the milliseconds of CPU of a step, of the server and of its children."""
+) -> float:
+    """Make a run, and give the milliseconds of CPU of a step."""
     chain = Chain(stage, running, model)
     await chain.begin()
     for output in outputs[:WARM]:
@@ -202,8 +197,7 @@ async def run_spent(
     watched = Watched(running.server)
     for output in outputs[WARM:]:
         await chain.step(output)
-    server, children = (1e3 * seconds / max(1, len(outputs) - WARM) for seconds in watched.cpu_seconds())
-    return server, children
+    return 1e3 * sum(watched.cpu_seconds()) / max(1, len(outputs) - WARM)
 
 
 async def long_runs(stage: Stage, rounds: int) -> Taken:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-PNG = saved(quarters(), "PNG")
+PNG, JPEG = saved(quarters(), "PNG"), saved(quarters(), "JPEG")
 STOPPED = ("busy", "The server is stopping.")
 
 
@@ -41,6 +41,19 @@ async def test_a_file_that_cannot_be_read_is_tried_once() -> None:
         assert broken == await refused(documents.document(b"\0", filename=None, picture_side=None))
         assert STOPPED == await refused(documents.picture(b"x", side=8))
         assert STOPPED == await refused(documents.picture(b"y", side=9))
+
+
+async def test_a_screenshot_is_seen_without_a_child() -> None:
+    """It is given back as it is; a child is asked where it has to be made smaller, and for all other pictures."""
+    async with rogues() as documents:
+        await without_children(documents)
+        for _ in range(2):
+            seen = await documents.picture(PNG, side=160)
+            assert seen.content is PNG
+            assert ("image/png", 160, 80) == (seen.media_type, seen.width, seen.height)
+        assert STOPPED == await refused(documents.picture(PNG, side=159))
+        assert STOPPED == await refused(documents.picture(JPEG, side=160))
+        assert STOPPED == await refused(documents.picture(PNG[:-1], side=160))
 
 
 async def test_a_crash_is_not_remembered() -> None:
@@ -84,7 +97,7 @@ async def test_one_party_does_not_keep_others_from_their_turn(tmp_path: Path) ->
         svg = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
         asked = [
             *(("a", documents.description(b"see:%d" % number, party="a")) for number in range(4)),
-            ("b", documents.picture(PNG, side=200, party="b")),
+            ("b", documents.picture(JPEG, side=200, party="b")),
             ("c", documents.document(b"text", filename=None, picture_side=None, party="c")),
             ("d", documents.sketch(SketchOrder(svg, 9, 9), party="d")),
         ]

@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from antiphon.documents.plain_png import is_whole
+from antiphon.documents.plain_png import plain_size
 from tests.documents.files import chunk, noise, quarters, saved
 
+SIDE = 2000
 MARK = b"\x89PNG\r\n\x1a\n"
 END = chunk(b"IEND", b"")
+GREY = b"\x08\0\0\0\0"
 
 
 def header(width: int = 4, height: int = 3, kind: bytes = b"\x08\x02\x00\x00\x00") -> bytes:
@@ -30,6 +32,11 @@ def rows(height: int = 3, *, filtered: int = 0, width: int = 4) -> bytes:
 def pixels(content: bytes) -> bytes:
     """A part that holds compressed rows."""
     return chunk(b"IDAT", content)
+
+
+def is_whole(content: bytes) -> bool:
+    """Whether it is passed."""
+    return plain_size(content, side=SIDE) is not None
 
 
 WHOLE = header() + pixels(zlib.compress(rows())) + END
@@ -50,9 +57,14 @@ def test_pixels_may_lie_in_several_parts() -> None:
 
 
 def test_colours_and_a_date_change_nothing() -> None:
-    """They stand before the pixels."""
-    plain = chunk(b"sRGB", b"\0") + chunk(b"gAMA", b"\0\0\xb1\x8f") + chunk(b"tIME", b"\x07\xe9\x01\x01\0\0\0")
-    assert is_whole(WHOLE.replace(chunk(b"IDAT", zlib.compress(rows())), plain + pixels(zlib.compress(rows()))))
+    """They stand before the pixels, and are as long as they should be."""
+    lengths = {b"sRGB": 1, b"gAMA": 4, b"cHRM": 32, b"pHYs": 9, b"sBIT": 3, b"tIME": 7}
+    plain = b"".join(chunk(kind, bytes(length)) for kind, length in lengths.items())
+    assert is_whole(header() + plain + pixels(zlib.compress(rows())) + END)
+    assert not is_whole(header() + pixels(zlib.compress(rows())) + plain + END)
+    for kind, length in lengths.items():
+        for other in (length - 1, length + 1):
+            assert not is_whole(header() + chunk(kind, bytes(other)) + pixels(zlib.compress(rows())) + END)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +85,7 @@ def test_colours_and_a_date_change_nothing() -> None:
         header() + pixels(zlib.compress(rows(2) + rows(1, filtered=5))) + END,
         header() + pixels(zlib.compress(rows())) + chunk(b"tEXt", b"Comment\0Hello") + END,
         header() + pixels(zlib.compress(rows())),
+        header() + pixels(zlib.compress(rows())) + chunk(b"IEND", b"\0"),
         header(0, 0) + pixels(zlib.compress(b"")) + END,
         header(kind=b"\x08\x02\x00\x00\x01") + pixels(zlib.compress(rows())) + END,
         header(kind=b"\x08\x03\x00\x00\x00") + pixels(zlib.compress(rows())) + END,
@@ -98,6 +111,18 @@ def test_what_changes_how_a_picture_is_seen_is_left_to_others() -> None:
         assert not is_whole(other)
 
 
+def test_what_is_large_is_left_to_others() -> None:
+    """By its longer edge, which is to be shortened, by its pixels, and by its parts: each takes time."""
+    assert (4, 3) == plain_size(WHOLE, side=4)
+    assert plain_size(WHOLE, side=3) is None
+    assert is_whole(header() + chunk(b"IDAT", b"") * 4000 + pixels(zlib.compress(rows())) + END)
+    assert not is_whole(header() + chunk(b"IDAT", b"") * 4094 + pixels(zlib.compress(rows())) + END)
+    for width in (4096, 4097):
+        content = zlib.compress((b"\0" + bytes(width)) * 4096)
+        size = plain_size(header(width, 4096, GREY) + pixels(content) + END, side=5000)
+        assert ((width, 4096) if width == 4096 else None) == size
+
+
 def test_rows_beyond_the_last_are_not_inflated() -> None:
     """A stream that goes on for ever is given up at its first piece too many."""
     assert not is_whole(header() + pixels(zlib.compress(b"\0" * 100_000_000)) + END)
@@ -111,6 +136,11 @@ def test_what_is_passed_opens(data: st.DataObject) -> None:
         place = data.draw(st.sampled_from([head, compressed]))
         at = data.draw(st.integers(len(MARK) + 8 if place is head else 0, len(place) - 1))
         place[at] = data.draw(st.integers(0, 255))
-    content = MARK + chunk(b"IHDR", bytes(head[len(MARK) + 8 : -4])) + pixels(bytes(compressed)) + END
+    kind, held = (
+        data.draw(st.sampled_from([b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"sBIT", b"tIME"])),
+        st.binary(max_size=33),
+    )
+    more = chunk(kind, data.draw(held)) if data.draw(st.booleans()) else b""
+    content = MARK + chunk(b"IHDR", bytes(head[len(MARK) + 8 : -4])) + more + pixels(bytes(compressed)) + END
     if is_whole(content):
         Image.open(BytesIO(content)).load()

@@ -6,6 +6,7 @@ import hashlib
 import math
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,7 +15,9 @@ from msgspec import Raw
 
 from antiphon.documents import crew
 from antiphon.documents.nouns import Document, Picture, Unreadable
+from antiphon.documents.plain_png import plain_size
 from antiphon.documents.remembering import Memory
+from antiphon.documents.sniffing import sniffed
 from antiphon.documents.texts import kind_by_name
 from antiphon.documents.wire import (
     CheckPicture,
@@ -68,7 +71,7 @@ class Documents:
         Where nothing needs to change, its content is the same object. What is drawn anew has lost its metadata.
         """
         key = ("picture", await _digest(content), side)
-        match await self._remembered(key, CheckPicture(side), content, party):
+        match await self._plain(key, content, side) or await self._remembered(key, CheckPicture(side), content, party):
             case Unchanged(media_type, width, height):
                 return Picture(content, media_type, width, height)
             case Redrawn(picture):
@@ -120,6 +123,17 @@ class Documents:
     async def aclose(self) -> None:
         """End the children."""
         await self._crew.aclose()
+
+    async def _plain(self, key: tuple[object, ...], content: bytes, side: int) -> Outcome | None:
+        """What is said of a screenshot, for which no child is needed; None for all else."""
+        if self._memory.recall(key) is not None or sniffed(content) != "image/png":
+            return None
+        size = await run_sync(partial(plain_size, content, side=side))
+        if size is None:
+            return None
+        unchanged = Unchanged("image/png", *size)
+        self._memory.keep(key, unchanged, size=_size(unchanged))
+        return unchanged
 
     async def _remembered(self, key: tuple[object, ...], job: Job, content: bytes, party: str) -> Outcome:
         """What a child says to a job, or said before."""

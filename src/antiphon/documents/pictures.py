@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from PIL import Image, PngImagePlugin
 
 from antiphon.documents.nouns import READ_PIXELS, Picture, Unreadable
-from antiphon.documents.plain_png import is_whole
 from antiphon.documents.sniffing import sniffed
 from antiphon.protocol.picture_faults import LONGEST_SIDE
 
@@ -50,8 +49,6 @@ def picture(content: bytes, *, side: int) -> Picture:
     """
     with opened(content) as image:
         media_type, size = Image.MIME[image.format or ""], image.size
-        if max(size) <= side and is_whole(content):
-            return Picture(content, media_type, *size)
         if not _is_fine(image, content, side):
             return _redrawn(image, side)
         if image.format in {"JPEG", "MPO"}:
