@@ -113,6 +113,7 @@ def test_a_request_is_a_trace_from_its_caller_to_the_model(
     that the upstream gets, and the one in the log; what the caller sent as such is not.
     """
     theirs = {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": "vendor=x", "x-request-id": "forged"}
+    theirs |= {"x-ms-client-request-id": "mine-1"}
     with operating(configured(tmp_path, traced(model, collector.url))) as server:
         response, request = ask(server.address, headers=theirs)
         outer, inner = collector.named("POST /v1/responses", "chat gpt-upstream")
@@ -125,7 +126,8 @@ def test_a_request_is_a_trace_from_its_caller_to_the_model(
         head["traceparent"],
         head["tracestate"],
     )
-    assert [(request, "local", TRACE)] == [(line["request"], line["tenant"], line["trace"]) for line in lines]
+    named = [[line[key] for key in ("request", "client_request", "tenant", "trace")] for line in lines]
+    assert [[request, "mine-1", "local", TRACE]] == named
     expected = {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "openai",

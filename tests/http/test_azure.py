@@ -135,10 +135,11 @@ def test_a_version_that_had_no_such_api_is_told_the_first_that_has(address: str,
 
 def test_where_nothing_names_a_model_that_is_said(address: str) -> None:
     """Recorded-traffic.md, section 5: ``Missed model deployment``, where the other dialect names the parameter."""
-    azure = patient.post(f"{address}/openai/v1/responses", json={"input": "Hi"})
-    assert (400, "Missed model deployment") == (azure.status_code, azure.json()["error"]["message"])
-    plain = patient.post(f"{address}/v1/responses", json={"input": "Hi"})
-    assert (400, "missing_required_parameter") == (plain.status_code, plain.json()["error"]["code"])
+    for path in ("responses", "responses/compact"):
+        azure = patient.post(f"{address}/openai/v1/{path}", json={"input": "Hi"})
+        assert (400, "Missed model deployment") == (azure.status_code, azure.json()["error"]["message"])
+        plain = patient.post(f"{address}/v1/{path}", json={"input": "Hi"})
+        assert (400, "missing_required_parameter") == (plain.status_code, plain.json()["error"]["code"])
 
 
 def test_a_model_that_takes_no_more_is_429_in_azure_words(address: str) -> None:

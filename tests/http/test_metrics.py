@@ -13,6 +13,7 @@ from antiphon.config import Background, ConfigError, read_config
 from antiphon.http.auth import Config as Auth
 from antiphon.http.auth import Key
 from antiphon.telemetry.settings import Metrics
+from tests.http.talking import Refused, talking
 from tests.patient import get, post, request
 from tests.servers import reserved_port
 from tests.serving import scripted, serving
@@ -129,6 +130,29 @@ def test_requests_are_counted_by_the_pattern_of_their_path() -> None:
     assert not any("resp_1" in label for labels in requests for label in labels)
     assert 2 == found["antiphon_request_seconds_count"]["GET", "/v1/responses/{id}"]
     assert 1 == found["antiphon_requests_in_flight"][()]
+
+
+def test_handshakes_of_websockets_are_counted_as_requests() -> None:
+    """Those that were accepted when they were, by their status; what follows is no request."""
+    with serving(counted(replace(scripted(), auth=Auth(keys=[Key(key="k", tenant="a")])))) as address:
+        with talking(address, authorization="Bearer k") as talk:
+            talk.turn()
+            found = scraped(address)
+            assert 1 == found["antiphon_requests_total"]["GET", "/v1/responses", "101"]
+            assert 1 == found["antiphon_websockets_open"][()]
+        for path, key in (("/v1/responses", "wrong"), ("/openai/v1/responses", "wrong"), ("/v1/nowhere", "k")):
+            with pytest.raises(Refused), talking(address, path, authorization=f"Bearer {key}"):
+                pass
+        requests = scraped(address)["antiphon_requests_total"]
+    assert [1, 1, 1, 1] == [
+        requests["GET", route, status]
+        for route, status in (
+            ("/v1/responses", "101"),
+            ("/v1/responses", "401"),
+            ("/openai/v1/responses", "401"),
+            ("unmatched", "404"),
+        )
+    ]
 
 
 def test_responses_and_their_tokens_are_counted_by_deployment() -> None:

@@ -26,10 +26,13 @@ def line(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
 
 def test_a_line_says_for_whose_request_it_is(caplog: pytest.LogCaptureFixture) -> None:
     """The id and the tenant are added by the formatter: no log call names them."""
-    with along(Trail(request="req_1", tenant="a")):
+    trail = Trail(request="req_1", tenant="a")
+    trail.client_request = "mine-1"
+    with along(trail.branch(tenant="b")):
         log.warning("something", extra={"action": "something"})
         found = line(caplog)
-    assert ("req_1", "a", "something") == (found["request"], found["tenant"], found["action"])
+    assert ("req_1", "mine-1", "b") == (found["request"], found["client_request"], found["tenant"])
+    assert "something" == found["action"]
 
 
 def test_what_a_line_says_itself_counts_more(caplog: pytest.LogCaptureFixture) -> None:
@@ -70,7 +73,7 @@ def test_warnings_are_lines_as_well(capsys: pytest.CaptureFixture[str]) -> None:
 def test_outside_of_requests_nothing_is_added(caplog: pytest.LogCaptureFixture) -> None:
     """A sweep is nobody's."""
     log.warning("something", extra={"action": "something"})
-    assert not {"request", "tenant", "trace"} & line(caplog).keys()
+    assert not {"request", "client_request", "tenant", "trace"} & line(caplog).keys()
 
 
 @pytest.mark.anyio

@@ -43,13 +43,14 @@ class ClientLeft(Exception):
 class Exchange:
     """A request that is being answered. ``is_azure``: the path is one of Azure's, and so are the errors.
 
-    ``region``: where this server says that it stands, to callers who speak Azure's dialect. ``status`` and
-    ``is_stream`` tell what was answered so far, and ``route`` is the pattern that the path fits.
+    ``region``: where this server says that it stands, to callers who speak Azure's dialect. ``client_request`` is what
+    the client calls its request, empty where that cannot be told again. ``status`` and ``is_stream`` tell what was
+    answered so far, and ``route`` is the pattern that the path fits.
     """
 
     __slots__ = (
-        *("_began", "_region", "_send", "_uuid", "extra", "headers", "is_azure", "is_stream", "method", "params"),
-        *("path", "push", "receive", "request_id", "route", "scope", "started", "status"),
+        *("_began", "_region", "_send", "_uuid", "client_request", "extra", "headers", "is_azure", "is_stream"),
+        *("method", "params", "path", "push", "receive", "request_id", "route", "scope", "started", "status"),
     )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, region: str | None = None) -> None:
@@ -65,6 +66,8 @@ class Exchange:
         token = random_hex(16)
         self._uuid = f"{token[:8]}-{token[8:12]}-{token[12:16]}-{token[16:20]}-{token[20:]}"
         self.request_id = self._uuid if self.is_azure else f"req_{token}"
+        theirs = self.headers.get("x-ms-client-request-id", "")
+        self.client_request = theirs if len(theirs) <= ECHO_CHARACTERS and _PRINTABLE.issuperset(theirs) else ""
         self.started = self.is_stream = False
         self.status = 0
         self.route = ""
@@ -189,9 +192,8 @@ class Exchange:
         names = [(b"x-request-id", self.request_id.encode()), (b"apim-request-id", self._uuid.encode())]
         if self._region is not None and self.is_azure:
             names.append((b"x-ms-region", self._region.encode()))
-        theirs = self.headers.get("x-ms-client-request-id")
-        if theirs and len(theirs) <= ECHO_CHARACTERS and _PRINTABLE.issuperset(theirs):
-            names.append((b"x-ms-client-request-id", theirs.encode()))
+        if self.client_request:
+            names.append((b"x-ms-client-request-id", self.client_request.encode()))
         return names
 
     async def _refuse_body(self, status: int, answer: bytes) -> None:

@@ -17,7 +17,7 @@ from antiphon.http.responses import THREADED
 from antiphon.lifecycle.counting import count
 from antiphon.lifecycle.seeing import shows
 from antiphon.protocol.compaction import COMPACTED, COUNTED, CompactedResponse, TokenCount, only, others
-from antiphon.protocol.errors import missing_parameter
+from antiphon.protocol.errors import missing_model
 from antiphon.protocol.items import Compaction, Message
 from antiphon.protocol.reading import read_request
 from antiphon.protocol.response import Usage
@@ -67,7 +67,7 @@ class Tokens:
         """``POST /responses/compact``: what the user said, and a sealed summary of the rest. Nothing is kept."""
         received = await self._received(exchange, COMPACTED)
         if received.request.model is None and "deployment" not in exchange.params:
-            raise missing_parameter("model")
+            raise missing_model()
         with await self._lifecycle.limiting.admit(
             received.request, caller, exchange.params.get("deployment")
         ) as ticket:

@@ -75,6 +75,7 @@ class Watching:
     def request(self, exchange: Exchange) -> Answering:
         """Everything within the block of what this returns is done for this request."""
         trail = self._root.branch(request=exchange.request_id)
+        trail.client_request = exchange.client_request
         if (tracer := trail.tracer) is not None:
             method = exchange.method if exchange.method in METHODS else "_OTHER"
             scheme = exchange.scope["scheme"]
@@ -97,6 +98,12 @@ class Watching:
         finally:
             if figures is not None:
                 figures.sockets.add(count=-1)
+
+
+def handshake(exchange: Exchange) -> None:
+    """A handshake of a WebSocket was answered: count it, as any request. What follows is none."""
+    if (figures := current().figures) is not None:
+        figures.requests.add(exchange.route or UNMATCHED, exchange.method, str(int(exchange.status)))
 
 
 def traced(scope: Scope) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -77,19 +78,23 @@ class WebSockets:
         self._region = region
         self._terms = terms
         self._room = Room(terms.memory_bytes)
-        self._paths = [compile_path(mount + "/responses")[0] for mount in MOUNTS]
+        self._paths = {route: compile_path(route)[0] for route in (mount + "/responses" for mount in MOUNTS)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a handshake, and all that comes over its connection."""
         exchange = Exchange({**scope, "method": "GET"}, receive, _refusing(scope, send), region=self._region)
+        work = trail.current()
+        work.request, work.client_request = exchange.request_id, exchange.client_request
         await receive()
         try:
             caller = await self._caller(exchange)
         except ApiError as error:
             log.info("request refused", extra={**_named(exchange), "status": error.status, "code": error.code})
             await exchange.refuse(error)
+            watching.handshake(exchange)
             return
-        trail.current().request, trail.current().tenant = exchange.request_id, caller.tenant
+        work.tenant, exchange.status = caller.tenant, HTTPStatus.SWITCHING_PROTOCOLS
+        watching.handshake(exchange)
         line = _short_way(scope)
         await send({"type": "websocket.accept", "headers": exchange.names()})
         memory = Memory(self._room, self._terms.message_bytes)
@@ -105,10 +110,11 @@ class WebSockets:
 
     async def _caller(self, exchange: Exchange) -> Caller:
         """Who asks. Raises ``ApiError`` where the connection is not to be opened."""
-        match = next(filter(None, (path.match(exchange.path) for path in self._paths)), None)
-        if match is None:
+        for route, path in self._paths.items():
+            if (match := path.match(exchange.path)) is not None:
+                exchange.route, exchange.params = route, match.groupdict()
+        if not exchange.route:
             raise unknown_url("GET", exchange.path)
-        exchange.params = match.groupdict()
         caller = await self._known(exchange.headers)
         if exchange.is_azure:
             check_api_version(exchange.query.get("api-version"))

@@ -32,6 +32,8 @@ class JsonFormatter(logging.Formatter):
         work = trail.current()
         if work.request:
             line["request"] = work.request
+        if work.client_request:
+            line["client_request"] = work.client_request
         if work.tenant:
             line["tenant"] = work.tenant
         if work.span is not None:

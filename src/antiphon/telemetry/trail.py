@@ -63,11 +63,11 @@ class Tracer(Protocol):
 class Trail:
     """What is known of the work that goes on. ``request``: the id in the answer, on every line, and asked upstream.
 
-    ``content``: what is asked and answered may be logged, and told to the collector. ``parent``: what a caller said of
-    its own trace, where what is done for it has no span yet.
+    ``client_request``: what its client calls it. ``content``: what is asked and answered may be logged, and told to the
+    collector. ``parent``: what a caller said of its own trace, where what is done for it has no span yet.
     """
 
-    __slots__ = ("content", "figures", "parent", "request", "span", "tenant", "tracer")
+    __slots__ = ("client_request", "content", "figures", "parent", "request", "span", "tenant", "tracer")
 
     def __init__(
         self,
@@ -82,6 +82,7 @@ class Trail:
         self.tracer = tracer
         self.content = content
         self.request = request
+        self.client_request = ""
         self.tenant = tenant
         self.span: Span | None = None
         self.parent: Mapping[str, str] = {}
@@ -95,6 +96,7 @@ class Trail:
             request=self.request if request is None else request,
             tenant=self.tenant if tenant is None else tenant,
         )
+        branch.client_request = self.client_request
         branch.span = self.span if span is None else span
         branch.parent = self.parent
         return branch
