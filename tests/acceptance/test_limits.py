@@ -13,10 +13,12 @@ from openai.lib.responses_websocket import ResponsesWebSocketError
 from antiphon.config import Config, Server, Storage
 from antiphon.lifecycle.limiting import Rule
 from tests import patient
+from tests.acceptance.operating import operating
 from tests.serving import MEMORY, scripted, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.conducting import Model, Models
     from tests.servers import PostgresServer
@@ -325,3 +327,36 @@ def test_what_runs_at_once_is_counted_on_all_nodes(
         model.stop()
         with official(second, retries=TRIES) as other:
             assert "completed" == other.responses.create(model=name, input="fifth").status
+
+
+NODE = """
+[store]
+url = "{url}"
+[[limits]]
+concurrent = 1
+[[deployments]]
+name = "m"
+backend = "scripted"
+[[deployments.replies]]
+when = "long"
+tokens_per_second = 1
+steps = [{{ text = "{words}" }}]
+[[deployments.replies]]
+steps = [{{ text = "short" }}]
+"""
+
+
+def test_a_node_that_is_killed_keeps_nobody_from_its_places(tmp_path: Path, postgres_server: PostgresServer) -> None:
+    """Until nobody can think that it still runs they are its own; then another node has them."""
+    config = tmp_path / "antiphon.toml"
+    config.write_text(NODE.format(url=postgres_server.database(), words="word " * 1000))
+    with operating(config) as first, operating(config) as second, official(second.address) as other:
+        with official(first.address) as one, one.responses.create(model="m", input="long", stream=True) as stream:
+            assert "response.created" == next(iter(stream)).type
+            with pytest.raises(RateLimitError):
+                other.responses.create(model="m", input="short")
+            first.kill()
+        with pytest.raises(RateLimitError):
+            other.responses.create(model="m", input="short")
+        with official(second.address, retries=TRIES) as patiently:
+            assert "short" == patiently.responses.create(model="m", input="short").output_text
