@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import zlib
 from io import BytesIO
 
@@ -121,6 +122,25 @@ def test_what_is_large_is_left_to_others() -> None:
         content = zlib.compress((b"\0" + bytes(width)) * 4096)
         size = plain_size(header(width, 4096, GREY) + pixels(content) + END, side=5000)
         assert ((width, 4096) if width == 4096 else None) == size
+
+
+def test_what_is_long_is_left_to_others() -> None:
+    """Codes can be made so that each byte of them takes long, whatever comes of it."""
+    for height, is_passed in ((2040, True), (2060, False)):
+        content = zlib.compress((b"\0" + bytes(2047)) * height, 0)
+        size = plain_size(header(2047, height, GREY) + pixels(content) + END, side=5000)
+        assert is_passed == (size is not None)
+
+
+def test_what_follows_the_last_row_is_not_gathered() -> None:
+    """However much it is, and in however many parts: it is given up at the first of them."""
+    content = header() + pixels(zlib.compress(rows())) + pixels(bytes(50_000)) * 60 + END
+    tracemalloc.start()
+    try:
+        assert not is_whole(content)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_rows_beyond_the_last_are_not_inflated() -> None:

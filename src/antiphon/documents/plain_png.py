@@ -33,7 +33,9 @@ _BITE = 64 * 1024
 """What is inflated of a part at once: what is left of it is copied for each piece that comes of it."""
 _MOST_PARTS = 4096
 _MOST_PIXELS = 16_777_216
-"""More than any screen has. However it is made, so much takes some hundredths of a second at most."""
+"""More than any screen has. So many that compress well take some hundredths of a second."""
+_MOST_BYTES = 4 * 1024 * 1024
+"""More than a screen comes to. Codes may be made to take long: so much takes a quarter of a second at most."""
 
 
 def plain_size(content: bytes, *, side: int) -> tuple[int, int] | None:
@@ -41,6 +43,8 @@ def plain_size(content: bytes, *, side: int) -> tuple[int, int] | None:
 
     None says nothing of it.
     """
+    if len(content) > _MOST_BYTES:
+        return None
     try:
         parts = list(islice(_parts(content), _MOST_PARTS))
         if [parts[0][0], parts[-1]] != [b"IHDR", (b"IEND", b"")]:
@@ -92,6 +96,8 @@ def _inflated(pixels: list[memoryview]) -> Iterator[bytes]:
     """What is compressed in all of these together. Raises ``zlib.error`` where it ends too early or too late."""
     inflater = zlib.decompressobj()
     for compressed in (held[at : at + _BITE] for held in pixels for at in range(0, len(held), _BITE)):
+        if inflater.eof:  # it would keep what follows, and copy all of it for each piece more
+            raise zlib.error
         piece = inflater.decompress(compressed, _PIECE)
         while piece:
             yield piece
