@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any  # actions are open
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from antiphon.backends import UpstreamError
 from antiphon.core.actions import Steps, steps_of
@@ -17,7 +18,7 @@ from antiphon.core.deltas import Call, Finish, Text, Thought
 from antiphon.core.image_size import Pixels
 from antiphon.core.offer import Computer
 from antiphon.core.screen import Screen
-from antiphon.core.turn import Function, Turn
+from antiphon.core.turn import Choice, Function, Turn
 from antiphon.engine.driving import PATIENCE, TRIES, Drive, Driving, Repeats
 from antiphon.protocol.computer import (
     Click,
@@ -219,12 +220,35 @@ async def test_a_right_call_beside_a_wrong_one_is_made() -> None:
     assert [CLICKED] == actions(deltas)
 
 
-async def test_other_functions_are_called_as_ever_and_keys_stay_apart() -> None:
-    """Those of a second answer are others."""
+async def test_what_is_called_after_a_step_stays_behind_it() -> None:
+    """Where the client takes one call at a time, it is the first."""
+    whole = call(CLICK).arguments
+    backend = Speaking([
+        [Call("0", "computer", whole[:9])],
+        [Call("0", arguments=whole[9:])],
+        [Call("1", "f", "{}"), STOP],
+    ])
+    deltas = await heard(backend)
+    assert ["computer", "f"] == [delta.name for delta in deltas if isinstance(delta, Call)]
+    assert STOP == deltas[-1]
+
+
+async def test_what_is_called_beside_a_wrong_step_is_called_once() -> None:
+    """The model hears of that call first: asked at once, it would make it again."""
     other = Call("1", "f", "{}")
-    backend = Speaking([[other, call(OUTSIDE)], [STOP]], [[Call("1", "f", "{}"), call(CLICK)], [STOP]])
-    deltas = [delta for delta in await heard(backend) if isinstance(delta, Call)]
-    assert [("1", "f"), ("1/1", "f"), ("1/0", "computer")] == [(delta.key, delta.name) for delta in deltas]
+    backend = Speaking([[other, call(OUTSIDE)], [STOP]], [[other, call(CLICK)], [STOP]])
+    assert [other, STOP] == await heard(backend)
+    assert 1 == len(backend.turns)
+
+
+@pytest.mark.parametrize(("name", "choice"), [("g", Choice()), ("f", Choice("required", ["computer"]))])
+async def test_what_may_not_be_called_is_no_reason_to_wait(name: str, choice: Choice) -> None:
+    """The model is asked again, and the keys of its second answer are others."""
+    other = Call("1", name, "{}")
+    backend = Speaking([[other, call(OUTSIDE)], [STOP]], [[other, call(CLICK)], [STOP]])
+    said = replace(turn(), choice=choice)
+    deltas = [delta for delta in await heard(backend, said=said) if isinstance(delta, Call)]
+    assert [("1", name), ("1/1", name), ("1/0", "computer")] == [(delta.key, delta.name) for delta in deltas]
 
 
 async def test_the_older_tool_takes_one_action_a_call() -> None:

@@ -97,6 +97,8 @@ def test_every_action_of_the_api_is_read(written: object, action: Action) -> Non
         ({"type": "click", "x": 1, "y": 2, "button": None, "keys": None}, Click(button="left", x=1, y=2)),
         ({"type": "left_click", "coordinate": [1, 2]}, Click(button="left", x=1, y=2)),
         ({"type": "right_click", "position": [1, 2]}, Click(button="right", x=1, y=2)),
+        ({"action": "left_click", "coordinate": [1, 2]}, Click(button="left", x=1, y=2)),
+        ({"type": "move", "action": "click", "x": 1, "y": 2}, Move(x=1, y=2)),
         ({"type": "middle_click", "x": 1, "y": 2}, Click(button="wheel", x=1, y=2)),
         ({"type": "right_click", "x": 1, "y": 2, "button": "back"}, Click(button="back", x=1, y=2)),
         ({"type": "doubleClick", "x": 1.4, "y": 1.6}, DoubleClick(x=1, y=2)),
@@ -123,6 +125,9 @@ def test_what_can_mean_one_thing_only_is_understood(written: object, action: Act
         '{"action":[{"type":"wait"}]}',
         '{"actions":null,"action":{"type":"wait"}}',
         '{"type":"wait"}',
+        '{"action":"wait"}',
+        '{"actions":[{"action":"wait"}]}',
+        '{"action":"Wait","type":null}',
         ' {"actions" : [ {"type":"wait"} ] , "thought":"..."} ',
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
+from base64 import b64decode, encodebytes
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -67,6 +67,17 @@ async def test_a_picture_that_fits_is_shown_as_it_is(shelves: Shelves) -> None:
     part = InputImage(image_url=inlined(PNG), detail="high")
     [shown] = await seen(shelves, part)
     assert part is shown
+
+
+async def test_a_picture_is_shown_as_every_server_reads_it(shelves: Shelves) -> None:
+    """However its caller writes it: some break base64 into lines, and not every server takes that."""
+    whole = inlined(PNG)
+    for url in (
+        f"data:image/png;base64,{encodebytes(PNG).decode()}",
+        whole.replace(";base64,", ";BASE64,"),
+        whole.replace("image/png", "image/PNG"),
+    ):
+        assert [InputImage(image_url=whole)] == await seen(shelves, InputImage(image_url=url))
 
 
 async def test_a_picture_is_called_what_it_is(shelves: Shelves) -> None:

@@ -69,7 +69,7 @@ def _written(arguments: str) -> list[Sent]:
             return value
         if is_object(value):
             return [value]
-    return [members] if "type" in members else []
+    return [members] if "type" in members or isinstance(members.get("action"), str) else []
 
 
 def _action(written: Sent, at: str, screen: Screen) -> Action:
@@ -87,7 +87,7 @@ def _action(written: Sent, at: str, screen: Screen) -> Action:
 def _tidied(written: Object) -> Object:
     """An action in the form of the API."""
     tidy = {key: value for key, value in written.items() if value is not None}
-    kind = tidy.get("type")
+    kind = tidy.get("type", tidy.get("action"))
     if isinstance(kind, str):
         tidy["type"] = _SEVERAL.get(kind.lower(), kind.lower())
         if tidy["type"] == "click":

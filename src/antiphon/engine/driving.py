@@ -3,7 +3,8 @@
 A call of the computer is held back while it is written. One that can be done goes on as `antiphon.core.actions` writes
 it: in pixels of the client's display, and with the checks that stand before it. Of one that cannot be done the model
 is told, and is asked again; the client never hears of it. One that repeats the same for ever is told of that, too.
-After `TRIES` such calls the answer is over.
+After `TRIES` such calls the answer is over. It is over at once where another function was called beside: asked again
+before it hears of that call, the model would make it a second time.
 
 An upstream that knows the tool itself has checked its calls, and gets its own conversation as it is.
 """
@@ -148,7 +149,9 @@ class Driving:
             case Call() if step.held.takes(delta):
                 return []
             case Call():
-                return [replace(delta, key=step.prefix + delta.key)]
+                before = await self._settled(step, step.held.whole())
+                step.has_called_others = step.has_called_others or delta.name in step.others
+                return [*before, replace(delta, key=step.prefix + delta.key)]
             case _:
                 return [*await self._settled(step, step.held.whole()), delta]
 
@@ -203,20 +206,25 @@ class Driving:
 
 
 class _Step:
-    """One answer of the model's, while it is heard. ``wrong`` are calls that cannot be made, and why."""
+    """One answer of the model's, while it is heard. ``wrong`` are calls that cannot be made, and why.
+
+    ``others`` are the functions that it may call beside the computer.
+    """
 
     def __init__(self, turn: Turn, name: str, *, number: int) -> None:
         self.number = number
         self.prefix = f"{number}/" if number else ""  # the keys of calls are those of one answer
         self.held = Held({each.name: each for each in turn.functions if each.name == name})
+        names = {each.name for each in turn.functions}
+        self.others = (names if turn.choice.names is None else names.intersection(turn.choice.names)) - {name}
         self.wrong: list[tuple[Draft, str]] = []
-        self.has_called = False
+        self.has_called = self.has_called_others = False
         self.finish: Finish | None = None
 
     @property
     def is_over(self) -> bool:
         """Whether the model need not be asked again."""
-        return self.has_called or not self.wrong
+        return self.has_called or self.has_called_others or not self.wrong
 
 
 def _in_picture(item: Item, screen: Screen) -> Item:

@@ -71,7 +71,7 @@ class Looking:
     async def _shown(self, part: InputImage | ComputerScreenshot, picture: Picture, *, is_unchanged: bool) -> Part:
         start = f"data:{picture.media_type};base64,"
         url = part.image_url
-        if is_unchanged and isinstance(url, str) and _is_whole(url, start):
+        if is_unchanged and isinstance(url, str) and _is_whole(url, start, len(picture.content)):
             return part  # a large picture is not held twice
         return replace(part, image_url=await inlined(picture.content, picture.media_type), file_id=UNSET)
 
@@ -96,6 +96,10 @@ class Looking:
             raise faults.document_refused(error.reason, str(error), name) from error
 
 
-def _is_whole(url: str, start: str) -> bool:
-    """Whether a data URL begins so, and its content stands behind that and nowhere else."""
-    return url[: len(start)].lower() == start and not is_referenced(url, len(start))
+def _is_whole(url: str, start: str, size: int) -> bool:
+    """Whether a data URL is written as every server reads it: it begins so, and so many bytes stand behind that.
+
+    Some take no base64 in lines, and no ``BASE64``. The scheme may be written in any way.
+    """
+    is_headed = url[:5].lower() + url[5 : len(start)] == start
+    return is_headed and len(url) == len(start) + 4 * -(-size // 3) and not is_referenced(url, len(start))
