@@ -8,14 +8,16 @@ import pytest
 
 from antiphon.core.deltas import Call, Finish
 from antiphon.core.image_size import Pixels
-from antiphon.core.offer import Computer
+from antiphon.core.offer import Computer, offer
 from antiphon.engine.driving import Driving
-from antiphon.lifecycle import Caller, Deployment
+from antiphon.lifecycle import Caller, Deployment, seeing
 from antiphon.lifecycle.guarding import Config, Guarding
 from antiphon.lifecycle.screens import Past, Screens
 from antiphon.protocol.computer import Click, ComputerCall, ComputerCallOutput, Wait
 from antiphon.protocol.content import ComputerScreenshot, InputImage, InputText
 from antiphon.protocol.items import FunctionCallOutput, Message
+from antiphon.protocol.picture_faults import TooMuchShown
+from antiphon.protocol.request import CreateResponse
 from antiphon.protocol.tools import ComputerTool, ComputerUsePreviewTool
 from tests.drawing import inlined, noise
 from tests.playing import Model
@@ -105,6 +107,44 @@ async def test_a_picture_that_is_told_in_words_has_no_size(shelves: Shelves) -> 
     told = FunctionCallOutput(call_id="c1", output="A form.")
     screen = (await drive(shelves, [output(picture(LARGE))], [told])).screen
     assert (None, None, True) == (screen.display, screen.picture, screen.is_seen)
+
+
+def shots(count: int) -> list[Item]:
+    """So many steps, each with a picture of its own."""
+    pairs = [(clicked(n), output(inlined(noise(str(n), side=8)), n)) for n in range(count)]
+    return [item for pair in pairs for item in pair]
+
+
+async def shown(shelves: Shelves, items: list[Item], *, truncates: bool, most: int | None = None) -> list[str]:
+    """Of which calls a model sees what came of them."""
+    screens = Screens(shelves.seeing, Guarding(Config(), None, shelves.seeing), most_repeats=5)
+    deployment, offered = Deployment("m", Model(), screenshots=most), offer(CreateResponse(tools=[ComputerTool()]))
+    seen = await screens.seen(items, offered, deployment, CALLER, truncates=truncates)
+    assert len(seen) == len(items)
+    return [item.call_id for item in seen if isinstance(item, ComputerCallOutput)]
+
+
+@pytest.mark.parametrize("limit", ["MOST_PARTS", "MOST_CHARACTERS"])
+async def test_of_more_than_can_be_shown_a_request_that_truncates_shows_the_newest(
+    shelves: Shelves, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    """The older half goes as often as need be. Others are refused, and one screenshot that is too much is as well."""
+    items, size = shots(12), len(picture_of(shots(1)[1]))
+    monkeypatch.setattr(seeing, limit, 5 if limit == "MOST_PARTS" else 5 * size + size // 2)
+    assert ["c9", "c10", "c11"] == await shown(shelves, items, truncates=True)
+    assert ["c8", "c9", "c10", "c11"] == await shown(shelves, items, truncates=True, most=4)
+    assert ["c7", "c8", "c9", "c10", "c11"] == await shown(shelves, items[14:], truncates=False)
+    with pytest.raises(TooMuchShown):
+        await shown(shelves, items, truncates=False)
+    monkeypatch.setattr(seeing, limit, 0)
+    with pytest.raises(TooMuchShown):
+        await shown(shelves, items, truncates=True)
+
+
+def picture_of(item: Item) -> str:
+    """The picture that an output shows."""
+    assert isinstance(item, ComputerCallOutput)
+    return str(item.output.image_url)
 
 
 async def test_screens_are_compared_by_what_they_show(shelves: Shelves) -> None:

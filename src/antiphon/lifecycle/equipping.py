@@ -106,7 +106,7 @@ class Equipping:
         shown = pictures(whole, order.pointed) if order.painter is not None else []
         kit = Kit(case, servers, known_lists(order, case.context.items), pictures=len(shown))
         offered = kit.offered([])
-        items = await self._screens.seen(whole, offered, deployment, caller)
+        items = await self._screens.seen(whole, offered, deployment, caller, truncates=_truncates(order))
         if not deployment.vision:
             outputs = dict[str, Output]({id: in_words(output) for id, output in outputs.items()})
         turn = _turn(case, offered, [*order.preface, *items], outputs)
@@ -140,7 +140,7 @@ class Equipping:
             backend = Fitting(backend, partial(self.grammars.fits, party=case.caller.tenant))
         if offered.computer is not None:
             backend = await self._screens.driven(backend, offered.computer, past, case.deployment, case.caller)
-        if case.order.request.truncation == "auto":
+        if _truncates(case.order):
             whole_steps = is_native(offered.computer, case.deployment)
             backend = Truncating(backend, case.deployment.context_window, whole_steps=whole_steps)
         return backend
@@ -250,6 +250,11 @@ def _turn(case: Case, offered: Offer, items: list[Item], outputs: dict[str, Outp
         hints=_hints(request),
         handed_over=offered.handed_over,
     )
+
+
+def _truncates(order: Order) -> bool:
+    """Whether what is too long may be made shorter."""
+    return order.request.truncation == "auto"
 
 
 def every_turn(request: CreateResponse, deployment: Deployment) -> bool:

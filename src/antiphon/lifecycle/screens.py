@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,10 @@ from antiphon.core.image_size import Pixels, image_size, size_of
 from antiphon.core.screen import Screen, in_words, last_run, last_screen, last_url, left_out, old_screens
 from antiphon.engine.driving import Drive, Driving, Repeats
 from antiphon.lifecycle.guarding import MOST_TASK
+from antiphon.protocol.computer import ComputerCallOutput
 from antiphon.protocol.content import InputText
 from antiphon.protocol.items import Item, Message
+from antiphon.protocol.picture_faults import TooMuchShown
 from antiphon.protocol.tools import ComputerUsePreviewTool
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from antiphon.lifecycle.guarding import Guarding
     from antiphon.lifecycle.seeing import Seeing
 
+log = logging.getLogger(__name__)
+
 
 class Screens:
     """Joins requests that bring a computer with who shows screens and who guards them.
@@ -38,13 +43,26 @@ class Screens:
         self._guarding = guarding
         self._most_repeats = most_repeats
 
-    async def seen(self, items: list[Item], offered: Offer, deployment: Deployment, caller: Caller) -> list[Item]:
+    async def seen(
+        self, items: list[Item], offered: Offer, deployment: Deployment, caller: Caller, *, truncates: bool = False
+    ) -> list[Item]:
         """The items as the deployment's model takes them, with as many screenshots as it is shown.
 
-        Raises ``ApiError`` as `Seeing.seen` does.
+        ``truncates``: of more than can be shown together the older half is left out, and again. Raises ``ApiError`` as
+        `Seeing.seen` does.
         """
-        recent = _recent(items, offered.computer, deployment)
-        return await self._seeing.seen(recent, deployment, caller, draws=offered.drawing is not None)
+        most = sum(isinstance(item, ComputerCallOutput) for item in items)
+        if deployment.screenshots is not None:
+            most = min(most, deployment.screenshots)
+        while True:
+            recent = _recent(items, most, whole_steps=is_native(offered.computer, deployment))
+            try:
+                return await self._seeing.seen(recent, deployment, caller, draws=offered.drawing is not None)
+            except TooMuchShown:
+                if not truncates or most <= 1:
+                    raise
+            log.info("screenshots left out", extra={"action": "screenshots_left_out", "kept": most // 2})
+            most //= 2
 
     async def driven(
         self, backend: Backend, computer: Computer, past: Past, deployment: Deployment, caller: Caller
@@ -101,14 +119,12 @@ def is_native(computer: Computer | None, deployment: Deployment) -> bool:
     return computer is not None and computer.tool.type in deployment.native_tools
 
 
-def _recent(items: list[Item], computer: Computer | None, deployment: Deployment) -> list[Item]:
-    """The items without the screenshots that the deployment's model is not shown any more."""
-    if deployment.screenshots is None:
-        return items
-    old = {output.call_id for output in old_screens(items, deployment.screenshots)}
+def _recent(items: list[Item], most: int, *, whole_steps: bool) -> list[Item]:
+    """The items with the ``most`` newest screenshots; ``whole_steps``: of the others their calls go as well."""
+    old = {output.call_id for output in old_screens(items, most)}
     if not old:
         return items
-    return left_out(items, old) if is_native(computer, deployment) else in_words(items, old)
+    return left_out(items, old) if whole_steps else in_words(items, old)
 
 
 def _task(items: Sequence[Item]) -> str:

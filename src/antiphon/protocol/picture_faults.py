@@ -74,17 +74,21 @@ def file_too_large(name: str, limit: int) -> ApiError:
     return _refused(f"The file '{shown(name)}' is larger than the {limit} bytes that input may have.", "file_too_large")
 
 
+class TooMuchShown(ApiError):
+    """Pictures and documents that cannot be shown together."""
+
+
 def too_many_shown(most: int) -> ApiError:
     """More pictures and documents than a conversation may have."""
-    return _refused(f"The conversation has more than {most} images and files.", "too_many_files")
+    refused = _refused(f"The conversation has more than {most} images and files.", "too_many_files")
+    return TooMuchShown(refused.status, refused.error)
 
 
 def too_much_shown(most: int) -> ApiError:
     """Pictures and documents that are too large together; ``most`` is in characters of text and base64."""
-    return _refused(
-        f"The images and files of the conversation come to more than {most} characters. Show fewer or smaller ones.",
-        "file_too_large",
-    )
+    words = f"The images and files of the conversation come to more than {most} characters. Show fewer or smaller ones."
+    refused = _refused(words, "file_too_large")
+    return TooMuchShown(refused.status, refused.error)
 
 
 def no_eyes(model: str) -> ApiError:
