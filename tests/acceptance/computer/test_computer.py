@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any  # JSON
 import pytest
 from openai import BadRequestError
 
+from antiphon.lifecycle import seeing
 from tests.acceptance.computer.driving import (
     BATCH,
     DONE,
@@ -130,6 +131,17 @@ def test_truncation_leaves_old_screens_out_before_anything_else(client: OpenAI, 
     assert inlined(SCREENS[4]) == model.pictures()[-1]
     assert 1 <= len(model.pictures()) < 4
     assert 4 == len(model.calls())
+
+
+def test_a_run_goes_on_beyond_what_can_be_shown_together(
+    client: OpenAI, model: Pointer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With truncation the older half of too many screenshots is left out."""
+    monkeypatch.setattr(seeing, "MOST_PARTS", 3)
+    model.begins([LOOK], [CLICK], [TYPE], [{"type": "wait"}], DONE)
+    assert DONE == Loop(client, "chain", model="m").run(BATCH).output_text
+    assert [inlined(SCREENS[3]), inlined(SCREENS[4])] == model.pictures()
+    assert 2 == model.words().count("earlier screenshot")
 
 
 def test_a_model_that_sees_nothing_is_offered_no_computer(client: OpenAI, model: Pointer) -> None:
