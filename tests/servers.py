@@ -37,6 +37,9 @@ SETTINGS = {
     "autovacuum": "off",
 }
 
+NOBODYS = ".".join(["nowhere"] * 40)
+"""A host that is not there: too long for a name, which is known without a network."""
+
 
 class PostgresServer:
     """A server in a folder. Its databases belong to ``postgres``, who needs no password."""

@@ -20,6 +20,7 @@ from yarl import URL
 from antiphon.outbound import MOST_REDIRECTS, Config, Outbound, OutboundError, Reason
 from antiphon.outbound import courier as courier_module
 from tests.patient import HANG_SECONDS
+from tests.servers import NOBODYS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -28,7 +29,6 @@ pytestmark = pytest.mark.anyio
 
 PICTURE = b"\x89PNG" + bytes(range(256)) * 64
 MIB = 1 << 20
-NOBODYS = ".".join(["nowhere"] * 40)
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])

@@ -71,7 +71,8 @@ class Documents:
         Where nothing needs to change, its content is the same object. What is drawn anew has lost its metadata.
         """
         key = ("picture", await _digest(content), side)
-        match await self._plain(key, content, side) or await self._remembered(key, CheckPicture(side), content, party):
+        known = self._known(key) or await self._plain(key, content, side)
+        match known or await self._remembered(key, CheckPicture(side), content, party):
             case Unchanged(media_type, width, height):
                 return Picture(content, media_type, width, height)
             case Redrawn(picture):
@@ -126,7 +127,7 @@ class Documents:
 
     async def _plain(self, key: tuple[object, ...], content: bytes, side: int) -> Outcome | None:
         """What is said of a screenshot, for which no child is needed; None for all else."""
-        if self._memory.recall(key) is not None or sniffed(content) != "image/png":
+        if sniffed(content) != "image/png":
             return None
         size = await run_sync(partial(plain_size, content, side=side))
         if size is None:

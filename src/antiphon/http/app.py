@@ -160,12 +160,10 @@ class App:
             except ApiError as error:
                 await _refuse(exchange, error)
             except StoreUnavailable:
-                log.exception(
-                    "store unavailable", extra={"action": "store_unavailable", "request": exchange.request_id}
-                )
+                log.exception("store unavailable", extra={"action": "store_unavailable"})
                 await _refuse(exchange, store_away())
             except Exception:
-                log.exception("request failed", extra={"action": "request_failed", "request": exchange.request_id})
+                log.exception("request failed", extra={"action": "request_failed"})
                 await _refuse(exchange, server_error())
 
     async def _answer(self, exchange: Exchange, send: Send) -> None:
@@ -185,15 +183,7 @@ async def _refuse(exchange: Exchange, error: ApiError) -> None:
     """Answer with an error; an answer that has begun can only be broken off, which the client sees."""
     if exchange.started:
         raise error
-    log.info(
-        "request refused",
-        extra={
-            "action": "request_refused",
-            "request": exchange.request_id,
-            "status": error.status,
-            "code": error.code,
-        },
-    )
+    log.info("request refused", extra={"action": "request_refused", "status": error.status, "code": error.code})
     await exchange.refuse(error)
 
 

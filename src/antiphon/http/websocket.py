@@ -89,7 +89,7 @@ class WebSockets:
         try:
             caller = await self._caller(exchange)
         except ApiError as error:
-            log.info("request refused", extra={**_named(exchange), "status": error.status, "code": error.code})
+            log.info("request refused", extra={"action": "request_refused", "status": error.status, "code": error.code})
             await exchange.refuse(error)
             watching.handshake(exchange)
             return
@@ -311,10 +311,6 @@ def _text(message: Message) -> bytes:
     if text is None:
         raise frames.binary_frame()
     return text.encode()
-
-
-def _named(exchange: Exchange) -> dict[str, str]:
-    return {"action": "request_refused", "request": exchange.request_id}
 
 
 def _refusing(scope: Scope, send: Send) -> Send:

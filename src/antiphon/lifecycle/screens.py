@@ -51,18 +51,16 @@ class Screens:
         ``truncates``: of more than can be shown together the older half is left out, and again. Raises ``ApiError`` as
         `Seeing.seen` does.
         """
-        most = sum(isinstance(item, ComputerCallOutput) for item in items)
-        if deployment.screenshots is not None:
-            most = min(most, deployment.screenshots)
+        most, whole_steps = deployment.screenshots, is_native(offered.computer, deployment)
         while True:
-            recent = _recent(items, most, whole_steps=is_native(offered.computer, deployment))
+            recent = items if most is None else _recent(items, most, whole_steps=whole_steps)
             try:
                 return await self._seeing.seen(recent, deployment, caller, draws=offered.drawing is not None)
             except TooMuchShown:
-                if not truncates or most <= 1:
+                most = sum(isinstance(item, ComputerCallOutput) for item in recent) // 2
+                if not truncates or not most:
                     raise
-            log.info("screenshots left out", extra={"action": "screenshots_left_out", "kept": most // 2})
-            most //= 2
+            log.info("screenshots left out", extra={"action": "screenshots_left_out", "kept": most})
 
     async def driven(
         self, backend: Backend, computer: Computer, past: Past, deployment: Deployment, caller: Caller

@@ -80,15 +80,13 @@ class TooMuchShown(ApiError):
 
 def too_many_shown(most: int) -> ApiError:
     """More pictures and documents than a conversation may have."""
-    refused = _refused(f"The conversation has more than {most} images and files.", "too_many_files")
-    return TooMuchShown(refused.status, refused.error)
+    return _together(f"The conversation has more than {most} images and files.", "too_many_files")
 
 
 def too_much_shown(most: int) -> ApiError:
     """Pictures and documents that are too large together; ``most`` is in characters of text and base64."""
     words = f"The images and files of the conversation come to more than {most} characters. Show fewer or smaller ones."
-    refused = _refused(words, "file_too_large")
-    return TooMuchShown(refused.status, refused.error)
+    return _together(words, "file_too_large")
 
 
 def no_eyes(model: str) -> ApiError:
@@ -118,6 +116,11 @@ def image_deployment_not_found(name: str, *, param: str | None) -> ApiError:
 
 def _refused(message: str, code: str) -> ApiError:
     return invalid_request(message, param="input", code=code)
+
+
+def _together(message: str, code: str) -> TooMuchShown:
+    refused = _refused(message, code)
+    return TooMuchShown(refused.status, refused.error)
 
 
 def _busy(message: str) -> ApiError:

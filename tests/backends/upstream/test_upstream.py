@@ -17,6 +17,7 @@ from antiphon.backends.upstream import Upstream, back_off
 from antiphon.backends.upstream.wire import HELD_BYTES
 from tests.backends.upstream.raw_server import CHUNKED, OK, Peer, answering, breaking, raw_server, resetting
 from tests.patient import HANG_SECONDS
+from tests.servers import NOBODYS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 PEM = Path(__file__).parent / "localhost.pem"  # a key that guards nothing, and its own certificate for "localhost"
-NOBODYS = ".".join(["nowhere"] * 40)  # too long for a name, which is known without a network
 BUSY = b"HTTP/1.1 503 Busy\r\ncontent-length: 4\r\n"
 
 
